@@ -1,0 +1,1 @@
+"""Candlewick's rooms, along the river: market data in, candles, channels and reports out."""

@@ -1,0 +1,1 @@
+"""Shared words: timeframes, spans, candles, errors, settings, universe. Pure."""

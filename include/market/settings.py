@@ -1,0 +1,70 @@
+"""Tunables of the river: the Variable ``settings``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from typing import Any
+
+from include.market.errors import InvalidInputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every tunable with its default; the Variable may override any of them by name."""
+
+    landing_url: str = "file://.local/landing"
+    """Where pages land as Parquet: any fsspec URL that all workers reach."""
+    outbox_dir: str = ".local/outbox"
+    """Where messages go as files while no Discord connection exists."""
+    page_limit: int = 1000
+    """Candles asked for in one request (the venue's own maximum is 1000)."""
+    batch_days: int = 7
+    """Days of one instrument landed as one Parquet file, the unit of checking and loading."""
+    overlap_candles: int = 5
+    """Closed candles read again by the incremental fetch to notice revisions."""
+    request_deadline_s: float = 30.0
+    """Total time one HTTP request may take, body included."""
+    request_attempts: int = 5
+    """Tries of one request before its task fails."""
+    block_share: float = 0.05
+    """Share of refused rows above which a whole batch is held back."""
+    segment_min_candles: int = 12
+    """Shortest channel segment, in candles of its timeframe."""
+    channel_history_candles: int = 1500
+    """How many of the newest candles a channel is fitted on."""
+
+
+def parse_settings(text: str) -> Settings:
+    """Read a JSON object of overrides.
+
+    Raises:
+        InvalidInputError: not a JSON object, an unknown key, or a value of the wrong type or sign.
+    """
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InvalidInputError(f"Variable settings is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise InvalidInputError(f"Variable settings must be a JSON object, was {text[:80]!r}")
+    known = {field.name: type(getattr(Settings(), field.name)) for field in fields(Settings)}
+    return Settings(**{key: _checked(key, value, known) for key, value in document.items()})
+
+
+def _checked(key: str, value: object, known: dict[str, type]) -> Any:
+    if key not in known:
+        raise InvalidInputError(
+            f"Variable settings has unknown key {key!r}: choose from {', '.join(sorted(known))}"
+        )
+    expected = known[key]
+    if expected is float and type(value) is int:
+        value = float(value)
+    if type(value) is not expected:
+        raise InvalidInputError(
+            f"Variable settings, {key}: expected {expected.__name__}, was {value!r}"
+        )
+    if isinstance(value, int | float) and value <= 0:
+        raise InvalidInputError(
+            f"Variable settings, {key}: expected a positive number, was {value!r}"
+        )
+    return value

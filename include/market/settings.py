@@ -13,9 +13,9 @@ from include.market.errors import InvalidInputError
 class Settings:
     """Every tunable with its default; the Variable may override any of them by name."""
 
-    landing_url: str = "file://.local/landing"
+    landing_url: str = "file:///var/lib/candlewick/landing"
     """Where pages land as Parquet: any fsspec URL that all workers reach."""
-    outbox_dir: str = ".local/outbox"
+    outbox_dir: str = "/var/lib/candlewick/outbox"
     """Where messages go as files while no Discord connection exists."""
     page_limit: int = 1000
     """Candles asked for in one request (the venue's own maximum is 1000)."""
@@ -64,7 +64,5 @@ def _checked(key: str, value: object, known: dict[str, type]) -> Any:
             f"Variable settings, {key}: expected {expected.__name__}, was {value!r}"
         )
     if isinstance(value, int | float) and value <= 0:
-        raise InvalidInputError(
-            f"Variable settings, {key}: expected a positive number, was {value!r}"
-        )
+        raise InvalidInputError(f"Variable settings, {key}: must be above zero, was {value!r}")
     return value

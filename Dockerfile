@@ -1,0 +1,6 @@
+# The same project folder in the official image: used by docker-compose.yaml.
+FROM apache/airflow:3.3.2-python3.11
+COPY --chown=airflow:root requirements.lock /requirements.lock
+RUN pip install --no-cache-dir --require-hashes -r /requirements.lock
+COPY --chown=airflow:root . /opt/airflow
+ENV PYTHONPATH=/opt/airflow GX_ANALYTICS_ENABLED=False

@@ -1,0 +1,43 @@
+"""# Load the warehouse
+
+Checked batches go into `market.candle_1m`: COPY into staging, foreign keys resolved set-wise, only
+differing rows written, the replaced row kept in `market.candle_revision`; coverage, gaps and
+changes are written to the ledger in the same transaction.
+
+**Normal**: about a second a batch. **Triage**: `StaleFenceError` means an orphaned try was refused
+beside its successor; nothing is to be done.
+"""
+
+from typing import Any
+
+from airflow.sdk import dag, task
+
+from include.airflow_bridge import assets
+from include.airflow_bridge.stage import stage_arguments, wake_on
+from include.market.timeframe import M1
+
+
+@dag(schedule=wake_on(assets.VERDICT), **stage_arguments("load", __doc__))
+def load_warehouse() -> None:
+    """Claim what has been checked, in shards of whole instruments, and load it."""
+
+    @task
+    def plan() -> list[list[int]]:
+        from include.airflow_bridge.connections import warehouse
+        from include.jobs.landed_work import plan_shards
+
+        with warehouse("load_warehouse") as conn:
+            return plan_shards(conn, state="checked")
+
+    @task(outlets=[assets.candles(M1)], pool="warehouse_load")
+    def load(landing_ids: list[int], *, dag_run: Any = None) -> dict[str, int]:
+        from include.airflow_bridge.connections import storage_path, warehouse
+        from include.jobs.load_warehouse import load_landings
+
+        with warehouse("load_warehouse") as conn:
+            return load_landings(conn, storage_path, landing_ids, run_id=dag_run.run_id)
+
+    load.expand(landing_ids=plan())
+
+
+load_warehouse()

@@ -1,0 +1,40 @@
+"""# Sync reference data
+
+Venues, assets, instruments and trading sessions of the universe, from each venue's reference
+endpoint. Changes of status, tick or lot size are kept as dated history.
+
+**Runs** every hour, and when asked. **Normal**: under a minute, one short task per venue.
+**Triage**: `UnknownInstrumentError` means Variable `universe` names a symbol its venue does not
+list.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import dag, task
+
+from include.airflow_bridge import assets
+from include.airflow_bridge.stage import stage_arguments
+
+
+@dag(schedule="0 * * * *", **stage_arguments("reference", __doc__))
+def sync_reference() -> None:
+    """Fetch what each venue lists, then store what changed."""
+
+    @task
+    def list_venues() -> list[str]:
+        from include.airflow_bridge.connections import load_universe
+
+        return list(load_universe().venues)
+
+    @task(outlets=[assets.INSTRUMENT], pool="exchange_api", execution_timeout=timedelta(minutes=10))
+    def sync_venue(venue: str) -> dict[str, int]:
+        from include.airflow_bridge.connections import load_universe, source, warehouse
+        from include.jobs.sync_reference import sync_venue as sync
+
+        with source(venue) as exchange, warehouse("sync_reference") as conn:
+            return sync(conn, exchange, load_universe().venues[venue])
+
+    sync_venue.expand(venue=list_venues())
+
+
+sync_reference()

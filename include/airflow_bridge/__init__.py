@@ -1,0 +1,1 @@
+"""All that must know Airflow: assets, callbacks, timetable, Connections to settings."""

@@ -1,0 +1,46 @@
+"""What every DAG of the river has in common."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
+
+from include.airflow_bridge.failures import notify_failure
+
+FIRST_DAY = datetime(2017, 1, 1, tzinfo=UTC)
+
+
+def stage_arguments(stage: str, doc_md: str | None) -> dict[str, Any]:
+    """Return the arguments of a DAG that belongs to ``stage``.
+
+    One run at a time: a stage is told by the ledger what there is to do, so a second run beside the
+    first could only fight over the same work.
+    """
+    return {
+        "start_date": FIRST_DAY,
+        "catchup": False,
+        "max_active_runs": 1,
+        "doc_md": doc_md,
+        "tags": [f"stage:{stage}"],
+        "on_failure_callback": notify_failure,
+        "default_args": {
+            "owner": "candlewick",
+            "retries": 3,
+            "retry_delay": timedelta(seconds=5),
+            "retry_exponential_backoff": True,
+            "max_retry_delay": timedelta(minutes=5),
+            "execution_timeout": timedelta(minutes=30),
+        },
+    }
+
+
+def wake_on(*assets: Any, safety_net: str = "*/15 * * * *") -> AssetOrTimeSchedule:
+    """Return a schedule that any of ``assets`` wakes, and a slow clock should an event be lost."""
+    wake: Any = assets[0]
+    for asset in assets[1:]:
+        wake = wake | asset
+    return AssetOrTimeSchedule(
+        timetable=CronTriggerTimetable(safety_net, timezone="UTC"), assets=wake
+    )

@@ -1,0 +1,1 @@
+"""The door in: REST clients of the venues. Edge."""

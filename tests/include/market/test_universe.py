@@ -1,0 +1,54 @@
+import json
+
+import pytest
+
+from include.market.errors import InvalidInputError
+from include.market.settings import Settings, parse_settings
+from include.market.universe import parse_universe
+
+
+def test_pairs_come_in_the_order_written() -> None:
+    universe = parse_universe('{"binance_spot": ["ETHUSDT", "BTCUSDT"]}')
+    assert list(universe) == [("binance_spot", "ETHUSDT"), ("binance_spot", "BTCUSDT")]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "not JSON"),
+        ("[]", 'like {"binance_spot"'),
+        ("{}", 'like {"binance_spot"'),
+        ('{"binanse": ["BTCUSDT"]}', "'binanse': choose one of binance_spot"),
+        ('{"binance_spot": "BTCUSDT"}', "expected a list of symbols, was 'BTCUSDT'"),
+        ('{"binance_spot": []}', "expected a list of symbols"),
+        ('{"binance_spot": ["btc/usdt"]}', "'btc/usdt' is not of the form"),
+        ('{"binance_spot": ["A\\u0000B"]}', "is not of the form"),
+        ('{"binance_spot": [7]}', "symbol 7"),
+        ('{"binance_spot": ["A", "B", "A"]}', "repeated A"),
+    ],
+)
+def test_a_malformed_universe_is_refused_on_one_line(text: str, says: str) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        parse_universe(text)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_override_by_name_and_keep_the_rest() -> None:
+    assert parse_settings('{"batch_days": 3}') == Settings(batch_days=3)
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ({"batch_dayz": 3}, "unknown key 'batch_dayz'"),
+        ({"batch_days": "3"}, "expected int, was '3'"),
+        ({"batch_days": True}, "expected int, was True"),
+        ({"batch_days": 0}, "above zero, was 0"),
+        ({"request_deadline_s": -1}, "above zero, was -1"),
+        ([], "must be a JSON object"),
+    ],
+)
+def test_malformed_settings_are_refused_with_key_and_value(document: object, says: str) -> None:
+    with pytest.raises(InvalidInputError, match=says):
+        parse_settings(json.dumps(document))

@@ -7,8 +7,6 @@ random walk's; else it is stored as declined, with the reason.
 **Normal**: a few seconds an instrument. **Triage**: see `model.channel.declined_reason`.
 """
 
-from typing import Any
-
 from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -27,12 +25,12 @@ def build_fit_channels(timeframe: Timeframe) -> None:
     )
     def fit_channels() -> None:
         @task(outlets=[assets.CHANNEL], pool="model_fit")
-        def fit(*, dag_run: Any = None) -> dict[str, int]:
+        def fit() -> dict[str, int]:
             from include.airflow_bridge.connections import load_settings, warehouse
             from include.jobs.fit_channels import fit_changed
 
             with warehouse(f"fit_channels_{timeframe.label}") as conn:
-                fitted = fit_changed(conn, timeframe, load_settings(), run_id=dag_run.run_id)
+                fitted = fit_changed(conn, timeframe, load_settings())
             if not fitted["instruments"]:
                 raise AirflowSkipException("no candle changed")
             return fitted

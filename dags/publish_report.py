@@ -21,11 +21,16 @@ def publish_report() -> None:
 
     @task(outlets=[assets.PUBLICATION])
     def publish() -> dict[str, int]:
-        from include.airflow_bridge.connections import load_settings, sender, warehouse
+        from include.airflow_bridge.connections import (
+            load_settings,
+            load_universe,
+            sender,
+            warehouse,
+        )
         from include.jobs.publish_report import publish_new
 
         with warehouse("publish_report") as conn:
-            sent = publish_new(conn, H4, load_settings(), sender())
+            sent = publish_new(conn, load_universe(), H4, load_settings(), sender())
         if not any(sent.values()):
             raise AirflowSkipException("nothing new to report")
         return sent

@@ -48,8 +48,8 @@ def warehouse_dsn() -> str:
 
 @contextmanager
 def warehouse(application: str) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-    """Yield a connection to the warehouse; an open transaction is rolled back at the end."""
-    conn = connect(warehouse_dsn(), application=application)
+    """Yield an autocommit connection to the warehouse; jobs open their transactions themselves."""
+    conn = connect(warehouse_dsn(), application=application, autocommit=True)
     try:
         yield conn
     finally:

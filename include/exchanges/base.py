@@ -52,6 +52,7 @@ class CandleSource(Protocol):
     ) -> Iterator[CandlePage]:
         """Yield pages that together hold every candle opening in ``span``, oldest first.
 
-        Absence is asked for twice, the second time with a wider request, before it is believed.
+        At least one page comes, an empty one when there is no candle. Absence is asked for twice,
+        the second time with a wider request, before it is believed.
         """
         ...

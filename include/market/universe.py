@@ -6,11 +6,15 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from include.market.errors import InvalidInputError
 
 SYMBOL = re.compile(r"[A-Z0-9._:-]{1,40}")
-KNOWN_VENUES = ("binance_spot",)
+ABSENT_MEANS: dict[str, Literal["outage", "no_trade"]] = {"binance_spot": "outage"}
+"""What a minute means that a venue leaves out on being asked twice: an ``outage`` where it writes
+flat candles for minutes without trades, ``no_trade`` where it omits those."""
+KNOWN_VENUES = tuple(ABSENT_MEANS)
 
 
 @dataclass(frozen=True, slots=True)

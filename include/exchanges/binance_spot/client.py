@@ -14,7 +14,7 @@ import pandas as pd
 from include.exchanges.base import CandlePage
 from include.exchanges.binance_spot.parse import parse_instruments, parse_klines
 from include.exchanges.http import JsonClient
-from include.market.errors import ContractError, SourceUnavailableError, UnknownInstrumentError
+from include.market.errors import ContractError, UnknownInstrumentError
 from include.market.instrument import InstrumentRecord, VenueRecord
 from include.market.span import Span
 from include.market.timeframe import Timeframe
@@ -72,6 +72,7 @@ class BinanceSpot:
     ) -> Iterator[CandlePage]:
         """Yield pages of candles opening in ``span``; see :class:`CandleSource`."""
         cursor_ms = span.start_ms
+        page: CandlePage | None = None
         while cursor_ms < span.end_ms:
             page = self._page(symbol, timeframe, Span(cursor_ms, span.end_ms), page_limit)
             if page.frame.empty:
@@ -79,12 +80,11 @@ class BinanceSpot:
                 wider = Span(max(0, cursor_ms - timeframe.length_ms), span.end_ms)
                 page = _inside(self._page(symbol, timeframe, wider, page_limit), cursor_ms)
                 if page.frame.empty:
-                    return
+                    break
             yield page
-            last_ms = _open_ms(page.frame)[-1]
-            if last_ms < cursor_ms:
-                raise SourceUnavailableError(f"{symbol}: the venue's pages do not move forward")
-            cursor_ms = last_ms + timeframe.length_ms
+            cursor_ms = _open_ms(page.frame)[-1] + timeframe.length_ms
+        if cursor_ms == span.start_ms and page is not None:
+            yield page
 
     def _page(self, symbol: str, timeframe: Timeframe, span: Span, limit: int) -> CandlePage:
         rows = self._klines(

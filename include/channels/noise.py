@@ -1,0 +1,98 @@
+"""How noisy is a series around its trends: spike clipping and a robust noise scale.
+
+Both look at what a straight line cannot explain, so no segmentation is needed first.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+MAD_TO_SIGMA = 1.4826022185056018
+"""Median absolute deviation to standard deviation of a normal: 1 / Phi^-1(3/4)."""
+SPIKE_SIGMAS = 3.0
+SPIKE_WINDOW = 8
+MIN_BLOCKS = 6
+"""A block of the noise scale is at most 1/6 of the series: a median needs something to see."""
+
+
+def long_run_scale(values: Array) -> float:
+    """Return the long-run standard deviation of ``values`` around their piecewise-linear trend.
+
+    For block length m, the second difference of adjacent block means A cancels every line:
+    ``sigma_m = sqrt(m / 6) * 1.4826 * MAD(A[i] - 2 A[i+m] + A[i+2m])``, over all overlapping i.
+    This is the estimator of Wu and Zhao (2007, JRSS B 69: medians of differences of block means,
+    m of order n^(1/3)) with the second differences of Gasser, Sroka and Jennen-Steinmetz (1986).
+    For white noise every m gives the same; with positive serial correlation longer blocks give
+    more. The largest over m = 1, 2, 4, ... 2 n^(1/3) is taken, so that correlation of either sign
+    is not underrated. Where more than half of the differences are zero (price ticks, halts) the
+    root mean square stands in for the median. Zero only for a series without curvature.
+    """
+    # Twice n^(1/3): on simulated trends with n = 300 ... 1500 it raised no false alarm where one
+    # time did (autocorrelation 0.5) and found the same breaks; n^(1/2) lost breaks.
+    longest = min(round(2 * len(values) ** (1 / 3)), len(values) // MIN_BLOCKS)
+    block, scale = 1, 0.0
+    while block <= longest:
+        scale = max(scale, _block_scale(values, block))
+        block *= 2
+    return scale
+
+
+def _block_scale(values: Array, block: int) -> float:
+    total = np.concatenate(([0.0], np.cumsum(values - values.mean())))
+    means = (total[block:] - total[:-block]) / block
+    bends = means[: -2 * block] - 2 * means[block:-block] + means[2 * block :]
+    typical = MAD_TO_SIGMA * float(np.median(np.abs(bends)))
+    if typical == 0.0:
+        typical = float(np.sqrt(np.mean(bends**2)))
+    return float(np.sqrt(block / 6)) * typical
+
+
+def clip_spikes(values: Array) -> Array:
+    """Return a copy with lone outliers pulled to the edge of the noise.
+
+    A value is a spike when neither its past nor its future explains it: robust lines (repeated
+    medians, Siegel 1982) through the 8 values before and the 8 after are extended to it, and both
+    must miss it on the same side. Level jumps and kinks are explained by one side and stay. The
+    first and last 8 values have one side only: they are held against the robust line through the
+    outermost 16. A spike keeps its nearer prediction plus 3 robust deviations, as Huber's loss
+    would weigh it. Fewer than 19 values come back unchanged.
+    """
+    window = SPIKE_WINDOW
+    if len(values) < 2 * window + 3:
+        return values.copy()
+    inner = slice(window, len(values) - window)
+    rows = np.lib.stride_tricks.sliding_window_view(values, window)
+    from_past = values[inner] - _fit_medians(rows, window)[: -window - 1]
+    from_future = values[inner] - _fit_medians(rows, -1)[window + 1 :]
+    agree = np.sign(from_past) == np.sign(from_future)
+    nearer = np.where(np.abs(from_past) < np.abs(from_future), from_past, from_future)
+    noise = MAD_TO_SIGMA * float(np.median(np.abs(nearer)))
+    if noise == 0.0:
+        return values.copy()
+    miss = np.concatenate(
+        [
+            _miss_at_edge(values[: 2 * window])[:window],
+            np.where(agree, nearer, 0.0),
+            _miss_at_edge(values[-2 * window :])[window:],
+        ]
+    )
+    return np.asarray(values - miss + np.clip(miss, -SPIKE_SIGMAS * noise, SPIKE_SIGMAS * noise))
+
+
+def _miss_at_edge(values: Array) -> Array:
+    fitted = [_fit_medians(values[None, :], place)[0] for place in range(len(values))]
+    return np.asarray(values - np.asarray(fitted))
+
+
+def _fit_medians(rows: Array, place: int) -> Array:
+    """Return each row's repeated-median line at ``place`` (0 is the row's first value)."""
+    steps = np.arange(rows.shape[1], dtype=np.float64)
+    other = ~np.eye(len(steps), dtype=bool)
+    rises = (rows[:, None, :] - rows[:, :, None])[:, other]
+    slopes = rises / (steps[None, :] - steps[:, None])[other]
+    per_point = slopes.reshape(len(rows), len(steps), len(steps) - 1)
+    slope = np.median(np.median(per_point, axis=2), axis=1)
+    return np.asarray(np.median(rows - slope[:, None] * (steps - place)[None, :], axis=1))

@@ -1,0 +1,1 @@
+"""The door out: Discord and the file outbox. Edge."""

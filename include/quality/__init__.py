@@ -1,0 +1,1 @@
+"""Judge rows: order, ranges, grid, finality; reasons for every refusal. Pure."""

@@ -1,0 +1,134 @@
+"""What is written beside a refused row: what was expected, and what was there."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from include.market.candle import (
+    MAX_PRICE,
+    MAX_VOLUME,
+    PRICE_COLUMNS,
+    VALUE_COLUMNS,
+    VOLUME_COLUMNS,
+)
+from include.market.span import from_ms
+from include.quality.landed import NUMBER_COLUMNS, TIME_COLUMNS, Terms
+from include.quality.rules import MIN_PRICE, QUOTE_TOLERANCE, RULES, Breaches, IntArray
+
+EXAMPLES = 5
+NO_VALUES = {"NaT", "nan", "inf", "-inf"}
+
+SHOWN_COLUMNS: dict[str, tuple[str, ...]] = {
+    "not_a_number": (*TIME_COLUMNS, *NUMBER_COLUMNS),
+    "price_range": PRICE_COLUMNS,
+    "volume_range": VOLUME_COLUMNS,
+    "ohlc_order": PRICE_COLUMNS,
+    "taker_volume": VOLUME_COLUMNS,
+    "quote_volume_unit": ("low", "high", "volume", "quote_volume"),
+    "trade_count": ("volume", "trade_count"),
+    "off_grid": ("open_time",),
+    "truncated_candle": TIME_COLUMNS,
+    "outside_span": ("open_time",),
+    "in_future": ("open_time",),
+    "unfinished": ("close_time",),
+    "duplicate_key": ("open_time",),
+    "duplicate_row": ("open_time",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusals:
+    """The refused rows of a batch, by landed position, ascending.
+
+    ``kept`` is, for a repeated open time, the position of the row kept instead; -1 otherwise.
+    """
+
+    rows: IntArray
+    rules: list[str]
+    kept: IntArray
+
+
+def describe_refusals(
+    batch: pd.DataFrame, breaches: Breaches, refusals: Refusals, terms: Terms
+) -> list[str]:
+    """Return one line per refused row: expectation, values, and the other rules it breaks."""
+    expected = _expected_texts(terms)
+    rows = refusals.rows
+    columns = {name: _texts(batch[name].iloc[rows]) for name in (*TIME_COLUMNS, *NUMBER_COLUMNS)}
+    broken = {rule: breaches[rule][rows].tolist() for rule in RULES if rule in breaches}
+    lines = []
+    for place, (rule, kept) in enumerate(zip(refusals.rules, refusals.kept.tolist(), strict=True)):
+        shown = {name: columns[name][place] for name in SHOWN_COLUMNS[rule]}
+        if rule == "not_a_number":
+            shown = {name: text for name, text in shown.items() if text in NO_VALUES}
+        if kept >= 0:
+            shown |= _kept_values(batch, int(rows[place]), kept)
+        others = [other for other, mask in broken.items() if mask[place] and other != rule]
+        lines.append(_line(expected[rule], shown, [] if kept >= 0 else others))
+    return lines
+
+
+def show_examples(
+    batch: pd.DataFrame, columns: list[str], rows: IntArray
+) -> list[dict[str, int | float | str]]:
+    """Return the first few of ``rows`` as JSON values: position, open time, ``columns``."""
+    few = batch.iloc[rows[:EXAMPLES]]
+    names = [name for name in dict.fromkeys(["open_time", *columns]) if name in batch.columns]
+    shown: dict[str, list[Any]] = {name: _json_values(few[name]) for name in names}
+    return [
+        {"row": int(row)} | {name: shown[name][place] for name in names}
+        for place, row in enumerate(rows[:EXAMPLES])
+    ]
+
+
+def _expected_texts(terms: Terms) -> dict[str, str]:
+    server = f"the venue's clock {from_ms(terms.server_time_ms).isoformat()}"
+    return {
+        "not_a_number": "a finite number or a time in every column",
+        "price_range": f"prices within {MIN_PRICE:g}..{MAX_PRICE:g}",
+        "volume_range": f"volumes within 0..{MAX_VOLUME:g}",
+        "ohlc_order": "low <= open, close <= high",
+        "taker_volume": "taker volumes at most the whole volumes",
+        "quote_volume_unit": f"quote_volume within low..high times volume, +-{QUOTE_TOLERANCE:g}",
+        "trade_count": "a whole trade_count, zero exactly when volume is zero",
+        "off_grid": f"open_time on the {terms.timeframe.label} grid",
+        "truncated_candle": f"close_time {terms.timeframe.length_ms - 1} ms after open_time",
+        "outside_span": f"open_time inside {terms.span}",
+        "in_future": f"open_time not after {server}",
+        "unfinished": f"close_time before {server}",
+        "duplicate_key": "one candle per open_time, another one landed later",
+        "duplicate_row": "one candle per open_time, an equal one landed later",
+    }
+
+
+def _line(expected: str, shown: dict[str, str], others: list[str]) -> str:
+    values = ", ".join(f"{name}={text}" for name, text in shown.items())
+    also = f"; also breaks {', '.join(others)}" if others else ""
+    return f"expected {expected}, was {values}{also}"
+
+
+def _kept_values(batch: pd.DataFrame, row: int, kept: int) -> dict[str, str]:
+    mine, theirs = batch[list(VALUE_COLUMNS)].iloc[[row, kept]].to_numpy().tolist()
+    return {
+        name: f"{mine[place]!r} (kept {theirs[place]!r})"
+        for place, name in enumerate(VALUE_COLUMNS)
+        if mine[place] != theirs[place]
+    }
+
+
+def _texts(column: pd.Series) -> list[str]:
+    if column.dtype.kind != "M":
+        return [repr(value) for value in column.tolist()]
+    times = np.datetime_as_string(column.dt.tz_localize(None).to_numpy(), unit="ms")
+    return [time if time == "NaT" else f"{time}Z" for time in times.tolist()]
+
+
+def _json_values(column: pd.Series) -> list[Any]:
+    if column.dtype.kind == "M":
+        return _texts(column)
+    return [value if math.isfinite(value) else repr(value) for value in column.tolist()]

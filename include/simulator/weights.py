@@ -1,0 +1,51 @@
+"""Request weight per address and minute, counted as Binance counts it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from include.simulator.protocol import VenueError
+
+DEFAULT_WEIGHT_PER_MINUTE = 6_000
+
+
+class WeightMeter:
+    """Counts weight per address in whole minutes of real time; refused requests count too."""
+
+    def __init__(
+        self,
+        limit: int = DEFAULT_WEIGHT_PER_MINUTE,
+        *,
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        """Refuse what goes beyond ``limit`` a minute."""
+        self.limit = limit
+        self._now_s = now_s
+        self._minute = -1
+        self._used: dict[str, int] = {}
+
+    def add(self, address: str, weight: int) -> int:
+        """Count a request and return the weight the address has used in this minute."""
+        minute = int(self._now_s() // 60)
+        if minute != self._minute:
+            self._minute = minute
+            self._used.clear()
+        self._used[address] = self._used.get(address, 0) + weight
+        return self._used[address]
+
+    def check(self, used: int) -> None:
+        """Refuse a request whose address has used more than the limit.
+
+        Raises:
+            VenueError: HTTP 429, code -1003, with the whole seconds until the next minute.
+        """
+        if used > self.limit:
+            wait_s = 60 - int(self._now_s() % 60)
+            raise VenueError(
+                -1003,
+                f"Too much request weight used; current limit is {self.limit} request weight per "
+                "1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API.",
+                status=429,
+                retry_after_s=wait_s,
+            )

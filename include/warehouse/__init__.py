@@ -1,0 +1,1 @@
+"""The store: PostgreSQL, its SQL, ledger and migrations. Edge."""

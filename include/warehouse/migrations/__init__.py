@@ -1,0 +1,1 @@
+"""Alembic migrations of the warehouse: hand-written SQL, one file per step."""

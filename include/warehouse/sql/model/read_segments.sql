@@ -1,0 +1,23 @@
+-- Reads the segments of a fit with their channels and scores; leans on segment_fit_run and
+-- channel_score_pkey.
+SELECT
+    segment.start_time,
+    segment.end_time,
+    segment.slope_per_hour,
+    segment.intercept,
+    segment.candles,
+    segment.residual_scale,
+    channel.channel_id,
+    channel.published,
+    channel.declined_reason,
+    channel.baseline_loss,
+    channel.model_loss,
+    (
+        SELECT jsonb_object_agg(score.metric, score.value)
+        FROM model.channel_score AS score
+        WHERE score.channel_id = channel.channel_id
+    ) AS scores
+FROM model.segment AS segment
+LEFT JOIN model.channel AS channel ON segment.segment_id = channel.segment_id
+WHERE segment.fit_run_id = %(fit_run_id)s
+ORDER BY segment.start_time

@@ -1,0 +1,1 @@
+"""How Candlewick runs on one machine: embedded PostgreSQL, supervisor, make up and down."""

@@ -1,0 +1,111 @@
+"""The small commands: ``status``, ``env``, ``psql`` and ``logs``."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+
+from include.market.errors import InvalidInputError
+from stack.airflow_api import AirflowApi
+from stack.console import Screen
+from stack.environment import clean_environment
+from stack.keys import ADMIN, load_keys
+from stack.layout import Layout, StackRecord, load_record
+from stack.parts import BY_NAME
+from stack.postgres import find_binaries
+from stack.processes import STATE_MARK
+from stack.readiness import healthy_now
+from stack.summary import place_rows, status_table
+from stack.supervision import part_states
+
+LOG_LINES = 20
+
+
+def require_record(layout: Layout) -> StackRecord:
+    """Return the record of a stack that was started at least once.
+
+    Raises:
+        InvalidInputError: it never was.
+    """
+    record = load_record(layout)
+    if record is None:
+        raise InvalidInputError(f"no stack was ever started in {layout.state}: run make up first")
+    return record
+
+
+def status(layout: Layout) -> int:
+    """Print a table of the parts; return 0 when all are healthy, else 1."""
+    screen, record = Screen(), load_record(layout)
+    states = part_states(layout)
+    if record is None or states is None:
+        screen.say(f"Nothing is running in {layout.state}: run make up.")
+        return 1
+    keys = load_keys(layout)
+    screen.console.print(status_table(record, states))
+    screen.say("")
+    for name, value in place_rows(layout, record, keys):
+        screen.say(f"{name:<18}{value}")
+    ill = [name for name, state in states.items() if not state.running]
+    ill += healthy_now(AirflowApi(record.airflow_url, keys.admin_password))
+    if ill:
+        names = ", ".join(sorted(set(ill)))
+        screen.say(f"[red]not healthy:[/] {names}; parts restart by themselves, see make logs")
+        return 1
+    if not record.river_done:
+        screen.say("The main job has not run to its end: run make up again.")
+    return 0
+
+
+def env_lines(layout: Layout) -> list[str]:
+    """Return shell exports for tools, and nothing else.
+
+    Raises:
+        InvalidInputError: the stack was never started.
+    """
+    record, keys = require_record(layout), load_keys(layout)
+    values = {
+        "WAREHOUSE_URL": keys.warehouse_url(record),
+        "AIRFLOW_URL": record.airflow_url,
+        "AIRFLOW_USER": ADMIN,
+        "AIRFLOW_PASSWORD": keys.admin_password,
+        "SIMULATOR_URL": record.simulator_url,
+        # bin/airflow finds this stack by it. Not STATE: that would follow a person into another
+        # checkout's make up.
+        STATE_MARK: str(layout.state),
+    }
+    return [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
+
+
+def psql(layout: Layout, arguments: Sequence[str], inherited: Mapping[str, str]) -> None:
+    """Become the wheel's ``psql``, connected to the warehouse.
+
+    Raises:
+        InvalidInputError: the stack was never started.
+    """
+    record, keys = require_record(layout), load_keys(layout)
+    program = str(find_binaries() / "psql")
+    # The password goes by environment: arguments are visible to every user of the machine.
+    url = keys.warehouse_url(record).replace(f":{keys.warehouse_password}@", "@")
+    environment = {**clean_environment(inherited), "PGPASSWORD": keys.warehouse_password}
+    os.execve(program, [program, "--dbname", url, *arguments], environment)  # noqa: S606 no shell
+
+
+def logs(layout: Layout, names: Sequence[str]) -> None:
+    """Print the last lines of the named parts' logs, of all by default.
+
+    Raises:
+        InvalidInputError: an unknown part.
+    """
+    unknown = [name for name in names if name not in BY_NAME]
+    if unknown:
+        raise InvalidInputError(f"unknown part {unknown[0]!r}: choose of {', '.join(BY_NAME)}")
+    screen = Screen()
+    for name in names or (*BY_NAME, "prepare", "supervisord"):
+        path = layout.part_log(name)
+        if not path.exists():
+            continue
+        screen.say(f"[bold]== {path}[/]")
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        for line in lines[-LOG_LINES:]:
+            screen.console.print(line, markup=False)

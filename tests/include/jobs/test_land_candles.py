@@ -1,0 +1,134 @@
+"""Landing against a venue made of a dictionary."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from include.exchanges.base import CandlePage
+from include.exchanges.binance_spot.parse import parse_klines
+from include.jobs.fetch_candles import next_span
+from include.jobs.land_candles import (
+    SETTLE_MS,
+    fetch_twice,
+    recheck_windows,
+    split_batches,
+    without_unsettled_tail,
+)
+from include.market.span import Span
+from include.market.timeframe import DAY_MS, M1, Timeframe
+
+BASE = 20_000 * DAY_MS
+MINUTE = M1.length_ms
+
+
+def frame(minutes: list[int]) -> pd.DataFrame:
+    prices = ["1.0"] * 4
+    return parse_klines(
+        [
+            [BASE + m * MINUTE, *prices, "1", BASE + (m + 1) * MINUTE - 1, "1", 1, "0", "0", "0"]
+            for m in minutes
+        ]
+    )
+
+
+def minutes_of(rows: pd.DataFrame) -> list[int]:
+    return [(int(value) // 1000 - BASE) // MINUTE for value in rows["open_time"].astype("int64")]
+
+
+class Venue:
+    """Leaves out some minutes the first time it is asked, and others always."""
+
+    def __init__(self, has: list[int], *, forgets: list[int]) -> None:
+        self.has, self.forgets, self.asked = has, set(forgets), []  # type: ignore[var-annotated]
+
+    def candles(
+        self, symbol: str, timeframe: Timeframe, span: Span, *, page_limit: int
+    ) -> Iterator[CandlePage]:
+        self.asked.append(span)
+        hidden = self.forgets if len(self.asked) == 1 else set()
+        inside = [
+            m
+            for m in self.has
+            if span.start_ms <= BASE + m * MINUTE < span.end_ms and m not in hidden
+        ]
+        yield CandlePage(span, frame(inside))
+
+
+def hour(first: int, last: int) -> Span:
+    return Span(BASE + first * MINUTE, BASE + last * MINUTE)
+
+
+def test_a_minute_forgotten_once_is_recovered() -> None:
+    venue = Venue(list(range(60)), forgets=[7, 8, 59])
+    rows = fetch_twice(venue, "BTCUSDT", hour(0, 60), 1000)  # type: ignore[arg-type]
+    assert minutes_of(rows) == list(range(60))
+
+
+def test_an_absent_minute_was_asked_for_twice_with_its_neighbours() -> None:
+    venue = Venue([m for m in range(60) if m != 30], forgets=[])
+    rows = fetch_twice(venue, "BTCUSDT", hour(0, 60), 1000)  # type: ignore[arg-type]
+    assert 30 not in minutes_of(rows)
+    assert venue.asked[1] == hour(29, 32)
+
+
+def test_a_second_answer_adds_no_row_outside_the_span() -> None:
+    venue = Venue(list(range(-5, 70)), forgets=[0, 59])
+    rows = fetch_twice(venue, "BTCUSDT", hour(0, 60), 1000)  # type: ignore[arg-type]
+    assert minutes_of(rows) == list(range(60))
+
+
+def test_many_holes_are_asked_for_by_the_page_not_one_by_one() -> None:
+    holes = [hour(m, m + 1) for m in range(0, 2000, 2)]
+    windows = recheck_windows(holes, 1000)
+    assert len(windows) <= 3
+    assert all(
+        any(w.start_ms < hole.start_ms and hole.end_ms < w.end_ms for w in windows)
+        for hole in holes
+    )
+
+
+@given(st.integers(min_value=0, max_value=5000), st.integers(min_value=1, max_value=30_000))
+def test_batches_tile_the_span_and_cut_at_midnights(start: int, length: int) -> None:
+    span = hour(start, start + length)
+    batches = list(split_batches(span, 7))
+    assert (batches[0].start_ms, batches[-1].end_ms) == (span.start_ms, span.end_ms)
+    assert all(a.end_ms == b.start_ms for a, b in itertools.pairwise(batches))
+    assert all(batch.end_ms % DAY_MS == 0 for batch in batches[:-1])
+
+
+def test_a_late_newest_minute_is_not_called_absent() -> None:
+    now = hour(0, 60).end_ms + 1000
+    assert without_unsettled_tail(hour(0, 60), frame(list(range(58))), now) == hour(0, 58)
+
+
+def test_a_minute_absent_for_long_is_claimed_as_absent() -> None:
+    now = hour(0, 60).end_ms + SETTLE_MS
+    assert without_unsettled_tail(hour(0, 60), frame(list(range(58))), now) == hour(0, 60)
+    recent = hour(0, 60).end_ms
+    assert without_unsettled_tail(hour(0, 60), frame([0, 1]), recent) == hour(0, 50)
+
+
+def test_nothing_at_all_yet_claims_nothing() -> None:
+    assert not without_unsettled_tail(hour(0, 2), frame([]), hour(0, 2).end_ms)
+
+
+def test_fetching_goes_on_where_coverage_ends_and_rereads_a_few() -> None:
+    covered = [hour(-3000, -2000), hour(0, 60)]
+    assert next_span(covered, hour(0, 65).end_ms, 5) == hour(55, 65)
+
+
+def test_without_history_fetching_starts_at_midnight() -> None:
+    assert next_span([], hour(0, 65).end_ms, 5) == hour(0, 65)
+
+
+def test_rereading_does_not_reach_below_what_is_covered() -> None:
+    assert next_span([hour(58, 60)], hour(0, 65).end_ms, 5) == hour(58, 65)
+
+
+def test_nothing_is_fetched_before_a_candle_has_closed() -> None:
+    assert not next_span([hour(0, 60)], hour(0, 60).end_ms, 5)

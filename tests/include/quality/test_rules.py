@@ -1,0 +1,128 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from include.market.timeframe import M1
+from include.quality.landed import Terms, normalise_landed
+from include.quality.rules import BENIGN_RULES, RULES, count_out_of_order, find_breaches
+from tests.include.quality.landed_frames import (
+    FAR_FUTURE_MS,
+    START_MS,
+    batches,
+    landed,
+    minutes,
+    row,
+    server_minutes,
+)
+from tests.include.quality.naive_judge import broken_rules
+
+TERMS = Terms(M1, minutes(10), FAR_FUTURE_MS)
+
+
+def broken(terms: Terms = TERMS, **changes: Any) -> list[str]:
+    breaches = find_breaches(normalise_landed(landed([row(3, **changes)])), terms)
+    return [rule for rule in RULES if rule in breaches and breaches[rule][0]]
+
+
+def test_every_rule_but_the_settled_one_has_a_mask_and_benign_rules_exist() -> None:
+    breaches = find_breaches(normalise_landed(landed([])), TERMS)
+    assert set(RULES) - set(breaches) == {"duplicate_row"}
+    assert set(RULES) > BENIGN_RULES
+
+
+def test_a_sound_row_breaks_nothing() -> None:
+    assert broken() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"open": None}, ["not_a_number"]),
+        ({"open_time": None}, ["not_a_number"]),
+        ({"close_time": None}, ["not_a_number"]),
+        ({"trade_count": None}, ["not_a_number"]),
+        (
+            {"high": float("inf")},
+            ["not_a_number", "price_range"],
+        ),
+        ({"low": 0.0}, ["price_range"]),
+        ({"low": -1.0}, ["price_range"]),
+        ({"low": 0.9e-12}, ["price_range"]),
+        ({"low": 1e-12}, []),
+        ({"high": 1.000001e12}, ["price_range"]),
+        ({"high": 1e12}, []),
+        ({"taker_buy_volume": -1e-9}, ["volume_range"]),
+        ({"taker_buy_volume": -0.0}, []),
+        ({"volume": 1.1e18}, ["volume_range", "quote_volume_unit"]),
+        ({"high": 100.9}, ["ohlc_order"]),
+        ({"low": 100.1, "quote_volume": 1010.0}, ["ohlc_order"]),
+        ({"low": 100.0}, []),
+        ({"high": 101.0}, []),
+        ({"taker_buy_volume": 10.1}, ["taker_volume"]),
+        ({"taker_buy_volume": 10.0}, []),
+        ({"taker_buy_quote_volume": 1000.1}, ["taker_volume"]),
+        ({"quote_volume": 989.8}, ["quote_volume_unit"]),
+        ({"quote_volume": 1020.2}, ["quote_volume_unit"]),
+        ({"quote_volume": 989.95}, []),
+        ({"quote_volume": 1020.05}, []),
+        ({"trade_count": 0}, ["trade_count"]),
+        ({"trade_count": 1.5}, ["trade_count"]),
+        ({"trade_count": -1}, ["trade_count"]),
+        ({"trade_count": 2 * 10**12}, ["trade_count"]),
+        ({"close_time": START_MS + 3 * 60_000 + 59_998}, ["truncated_candle"]),
+        ({"close_time": START_MS + 3 * 60_000 + 60_000}, ["truncated_candle"]),
+        ({"open_time": START_MS + 180_001, "close_time": START_MS + 240_000}, ["off_grid"]),
+    ],
+)
+def test_each_rule_alone(changes: dict[str, Any], expected: list[str]) -> None:
+    assert broken(**changes) == expected
+
+
+def test_a_silent_minute_is_sound_and_a_count_without_volume_is_not() -> None:
+    silent: dict[str, Any] = dict.fromkeys(
+        ("volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume"), 0.0
+    )
+    flat: dict[str, Any] = dict.fromkeys(("open", "high", "low", "close"), 100.0)
+    assert broken(**silent, **flat, trade_count=0) == []
+    assert broken(**silent, **flat, trade_count=3) == ["trade_count"]
+
+
+def test_finality_and_future_are_told_by_the_venues_clock() -> None:
+    opens_ms = START_MS + 180_000
+    last_ms = opens_ms + 59_999
+    for server_ms, expected in [
+        (last_ms + 1, []),
+        (last_ms, ["unfinished"]),
+        (opens_ms, ["unfinished"]),
+        (opens_ms - 1, ["in_future", "unfinished"]),
+    ]:
+        assert broken(Terms(M1, minutes(10), server_ms)) == expected
+
+
+def test_the_span_is_half_open() -> None:
+    assert broken(Terms(M1, minutes(1, first=3), FAR_FUTURE_MS)) == []
+    assert broken(Terms(M1, minutes(3), FAR_FUTURE_MS)) == ["outside_span"]
+    assert broken(Terms(M1, minutes(3, first=4), FAR_FUTURE_MS)) == ["outside_span"]
+
+
+def test_rows_out_of_order_are_counted_past_missing_times() -> None:
+    frame = landed([row(2), row(3), row(9, open_time=None), row(1), row(1), row(4)])
+    assert count_out_of_order(normalise_landed(frame)) == 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(batches, server_minutes)
+def test_the_masks_equal_a_plain_reading_of_each_row(
+    rows: list[dict[str, Any]], server_minute: int
+) -> None:
+    server_ms = START_MS + server_minute * 60_000
+    terms = Terms(M1, minutes(11), server_ms)
+    breaches = find_breaches(normalise_landed(landed(rows)), terms)
+    for place, plain in enumerate(rows):
+        found = [rule for rule in RULES[:-2] if breaches[rule][place]]
+        assert found == broken_rules(plain, terms.span, server_ms), plain
+    opens = [plain["open_time"] for plain in rows]
+    repeated = [time is not None and opens.count(time) > 1 for time in opens]
+    assert np.array_equal(breaches["duplicate_key"], np.array(repeated, dtype=bool))

@@ -1,0 +1,140 @@
+from typing import Any
+
+import pandas as pd
+
+from include.market.timeframe import M1
+from include.quality.live import judge_live_candles
+from include.quality.rules import RULES
+from include.quality.verdict import REFUSED_COLUMNS, Verdict, severity
+from tests.include.quality.landed_frames import (
+    FAR_FUTURE_MS,
+    START_MS,
+    landed,
+    minutes,
+    row,
+    sound_frame,
+)
+
+
+def judge(rows: list[dict[str, Any]], server_time_ms: int = FAR_FUTURE_MS) -> Verdict:
+    return judge_live_candles(
+        landed(rows), timeframe=M1, span=minutes(100), server_time_ms=server_time_ms
+    )
+
+
+def refused(verdict: Verdict) -> list[tuple[str, str]]:
+    return list(zip(verdict.refused["raw"], verdict.refused["rule"], strict=True))
+
+
+def test_a_repeated_row_is_kept_once_and_counted() -> None:
+    verdict = judge([row(1), row(2), row(1), row(1)])
+    assert refused(verdict) == [(row(1)["raw"], "duplicate_row")] * 2
+    assert len(verdict.accepted) == 2
+    assert verdict.success
+    assert verdict.refused_share == 0.0
+
+
+def test_of_conflicting_rows_the_last_is_kept() -> None:
+    verdict = judge(
+        [row(1, raw="first"), row(1, close=100.5, raw="second"), row(1, close=100.25, raw="last")]
+    )
+    assert refused(verdict) == [("first", "duplicate_key"), ("second", "duplicate_key")]
+    assert verdict.accepted["close"].tolist() == [100.25]
+    assert "close=101.0 (kept 100.25)" in verdict.refused["detail"][0]
+    assert verdict.refused_share == 2 / 3
+
+
+def test_copies_of_the_kept_row_are_told_from_rows_that_contradict_it() -> None:
+    verdict = judge([row(1, raw="a"), row(1, close=100.5, raw="b"), row(1, raw="a again")])
+    assert refused(verdict) == [("a", "duplicate_row"), ("b", "duplicate_key")]
+
+
+def test_a_broken_repetition_never_displaces_a_sound_candle() -> None:
+    verdict = judge([row(1, raw="sound"), row(1, high=1.0, raw="broken"), row(2)])
+    assert refused(verdict) == [("broken", "ohlc_order")]
+    assert verdict.accepted["open_time"].astype("int64").tolist() == [
+        (START_MS + minute * 60_000) * 1000 for minute in (1, 2)
+    ]
+
+
+def test_a_row_is_refused_once_by_the_first_rule_and_the_others_stand_in_detail() -> None:
+    verdict = judge([row(1, low=-5.0, quote_volume=1e6, open_time=START_MS + 60_001)])
+    assert verdict.refused["rule"].tolist() == ["price_range"]
+    detail = verdict.refused["detail"][0]
+    assert "expected prices within 1e-12..1e+12, was open=100.0, high=102.0, low=-5.0" in detail
+    assert detail.endswith("also breaks quote_volume_unit, off_grid, truncated_candle")
+
+
+def test_a_missing_value_is_named_in_detail() -> None:
+    verdict = judge([row(1, low=None, volume=float("inf"), close_time=None)])
+    assert verdict.refused["rule"].tolist() == ["not_a_number"]
+    assert "was close_time=NaT, low=nan, volume=inf" in verdict.refused["detail"][0]
+
+
+def test_running_and_unasked_candles_do_not_hold_a_batch_back() -> None:
+    server_ms = START_MS + 6 * 60_000 + 1
+    rows = [row(minute) for minute in range(-1, 7)]
+    verdict = judge(rows, server_time_ms=server_ms)
+    assert verdict.refused["rule"].tolist() == ["outside_span", "unfinished"]
+    assert verdict.success
+    assert verdict.refused_share == 0.0
+    assert verdict.results["refused"] == 2
+
+    faulty = judge([*rows, row(2, high=1.0)], server_time_ms=server_ms)
+    assert not faulty.success
+    assert faulty.refused_share == 1 / 7
+
+
+def test_rows_out_of_order_are_sorted_and_counted_not_refused() -> None:
+    verdict = judge([row(3), row(1), row(2)])
+    assert verdict.accepted["open_time"].is_monotonic_increasing
+    assert verdict.results["out_of_order"] == 1
+    assert verdict.success
+    assert len(verdict.refused) == 0
+
+
+def test_a_time_no_database_holds_is_left_to_raw() -> None:
+    verdict = judge([row(1, open_time=START_MS * 1000), row(2, open_time=-(10**15))])
+    assert verdict.refused["open_time"].isna().all()
+    assert "open_time=5" in verdict.refused["detail"][0]
+    assert verdict.refused["raw"].tolist() == [row(1)["raw"], row(2)["raw"]]
+
+
+def test_an_empty_batch_is_a_verdict_too() -> None:
+    verdict = judge([])
+    assert (len(verdict.accepted), len(verdict.refused), verdict.refused_share) == (0, 0, 0.0)
+    assert verdict.success
+    assert list(verdict.refused.columns) == list(REFUSED_COLUMNS)
+    assert verdict.results["rows"] == 0
+
+
+def test_the_summary_counts_and_shows_a_few_rows() -> None:
+    verdict = judge([row(minute, high=1.0) for minute in range(9)] + [row(20)])
+    results = verdict.results
+    assert (results["rows"], results["accepted"], results["refused"]) == (10, 1, 9)
+    assert results["rules"] == {"ohlc_order": 9}
+    entry = next(entry for entry in results["expectations"] if entry["rule"] == "ohlc_order")
+    assert (entry["success"], entry["unexpected_count"], entry["unexpected_percent"]) == (
+        False,
+        9,
+        90.0,
+    )
+    assert [example["row"] for example in entry["examples"]] == [0, 1, 2, 3, 4]
+    assert entry["examples"][0]["high"] == 1.0
+    assert entry["examples"][0]["open_time"] == "2023-08-01T00:00:00.000Z"
+
+
+def test_severities() -> None:
+    assert {rule for rule in RULES if severity(rule) == "warning"} == {
+        "outside_span",
+        "unfinished",
+        "duplicate_row",
+    }
+    assert severity("out_of_order") == "info"
+
+
+def test_the_landed_frame_is_not_changed() -> None:
+    frame = sound_frame(3)
+    before = frame.copy(deep=True)
+    judge_live_candles(frame, timeframe=M1, span=minutes(3), server_time_ms=FAR_FUTURE_MS)
+    pd.testing.assert_frame_equal(frame, before)

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import pytest
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+
+from include.simulator.clock import Clock, FrozenClock, RunningClock
+from include.simulator.engine import Window
+from include.simulator.interval import MINUTE_MS, ONE_MINUTE
+from include.simulator.rest import Venue
+from include.simulator.stream import StreamSettings
+from include.simulator.synthetic import SyntheticEngine
+from include.simulator.weights import WeightMeter
+
+START_MS = 20_295 * 86_400_000 + 600 * MINUTE_MS
+QUICK = StreamSettings(push_s=0.02, trade_look_s=0.02, messages_per_second=1_000)
+
+
+def fast_venue(engine: SyntheticEngine, rate: float = 600.0) -> Venue:
+    """A venue where a minute takes a tenth of a second."""
+    clock = RunningClock("test", float(START_MS), time.monotonic(), rate)
+    return Venue(engine, clock, WeightMeter())
+
+
+def still_venue(engine: SyntheticEngine, clock: Clock | None = None) -> Venue:
+    return Venue(engine, clock or FrozenClock(START_MS + 30_000), WeightMeter())
+
+
+async def read_events(socket: ClientWebSocketResponse, enough: Any) -> list[Any]:
+    events: list[Any] = []
+    while not enough(events):
+        events.append(json.loads(await socket.receive_str(timeout=20)))
+    return events
+
+
+def closes(events: list[Any]) -> list[Any]:
+    return [event["k"] for event in events if event.get("e") == "kline" and event["k"]["x"]]
+
+
+def test_a_kline_stream_tells_open_candles_and_every_close(
+    engine: SyntheticEngine, run_server: Any
+) -> None:
+    venue = fast_venue(engine)
+
+    async def work(session: ClientSession, base: str) -> list[Any]:
+        async with session.ws_connect(f"{base}/ws/btcusdt@kline_1m") as socket:
+            return await read_events(socket, lambda events: len(closes(events)) >= 4)
+
+    events = run_server(venue, work, QUICK)
+    closed = closes(events)
+    first_ms = closed[0]["t"]
+    assert [k["t"] for k in closed] == [first_ms + n * MINUTE_MS for n in range(4)]
+    assert any(not event["k"]["x"] for event in events)
+    for event in events:
+        assert event["k"]["x"] == (event["E"] > event["k"]["T"])
+    rows = engine.klines("BTCUSDT", ONE_MINUTE, Window(4, first_ms), first_ms + 10 * MINUTE_MS)
+    assert [k["c"] for k in closed] == [json.loads(row)[4] for row in rows]
+    assert [k["v"] for k in closed] == [json.loads(row)[5] for row in rows]
+
+
+def test_a_combined_stream_wraps_several_feeds(engine: SyntheticEngine, run_server: Any) -> None:
+    names = ["btcusdt@kline_5m", "ethusdt@aggTrade", "btcusdt@trade", "nopeusdt@trade"]
+
+    async def work(session: ClientSession, base: str) -> list[Any]:
+        url = f"{base}/stream?streams={'/'.join(names)}"
+        async with session.ws_connect(url) as socket:
+            return await read_events(
+                socket, lambda events: {event["stream"] for event in events} == set(names[:3])
+            )
+
+    events = run_server(fast_venue(engine), work, QUICK)
+    for event in events:
+        assert list(event) == ["stream", "data"]
+        symbol, _, feed = event["stream"].partition("@")
+        assert event["data"]["s"] == symbol.upper()
+        assert event["data"]["e"] == feed.partition("_")[0]
+
+
+def test_trades_arrive_without_a_gap(engine: SyntheticEngine, run_server: Any) -> None:
+    async def work(session: ClientSession, base: str) -> list[Any]:
+        async with session.ws_connect(f"{base}/ws/btcusdt@trade") as socket:
+            return await read_events(socket, lambda events: len(events) >= 500)
+
+    events = run_server(fast_venue(engine), work, QUICK)
+    ids = [event["t"] for event in events]
+    assert ids == list(range(ids[0], ids[0] + len(ids)))
+    window = Window(len(ids), events[0]["T"])
+    told = engine.trades("BTCUSDT", window, START_MS + 3_600_000)
+    assert [event["p"] for event in events] == [t.price for t in told if t.id in set(ids)]
+
+
+def test_subscriptions_change_while_connected(engine: SyntheticEngine, run_server: Any) -> None:
+    async def work(session: ClientSession, base: str) -> list[Any]:
+        async with session.ws_connect(f"{base}/ws") as socket:
+            replies = []
+            for request in (
+                {"method": "SUBSCRIBE", "params": ["btcusdt@kline_1m"], "id": "one"},
+                {"method": "LIST_SUBSCRIPTIONS", "id": 2},
+                {"method": "UNSUBSCRIBE", "params": ["btcusdt@kline_1m"], "id": 3},
+                {"method": "DANCE", "id": 4},
+            ):
+                await socket.send_json(request)
+                events = await read_events(
+                    socket, lambda events, request=request: _answers(events, request["id"])
+                )
+                replies.append(events[-1])
+                if request["id"] == "one":
+                    pushed = await read_events(socket, lambda events: len(events) >= 2)
+                    assert {event["s"] for event in pushed} == {"BTCUSDT"}
+            await socket.send_str("{")
+            replies += (await read_events(socket, lambda events: _answers(events, None)))[-1:]
+            with pytest.raises(asyncio.TimeoutError):
+                await socket.receive_str(timeout=0.1)
+            return replies
+
+    replies = run_server(still_venue(engine), work, QUICK)
+    assert replies[0] == {"result": None, "id": "one"}
+    assert replies[1] == {"result": ["btcusdt@kline_1m"], "id": 2}
+    assert replies[2] == {"result": None, "id": 3}
+    assert [reply["code"] for reply in replies[3:]] == [2, 3]
+
+
+def _answers(events: list[Any], request_id: object) -> bool:
+    return bool(events) and "id" in events[-1] and events[-1]["id"] == request_id
+
+
+def test_the_server_pings_and_closes_who_does_not_pong(
+    engine: SyntheticEngine, run_server: Any
+) -> None:
+    settings = StreamSettings(ping_s=0.03, pong_timeout_s=0.08)
+
+    async def work(session: ClientSession, base: str) -> list[Any]:
+        seen = []
+        async with session.ws_connect(f"{base}/ws", autoping=False) as socket:
+            while (message := await socket.receive(timeout=5)).type is WSMsgType.PING:
+                seen.append(bytes(message.data))
+            return [seen, socket.close_code]
+
+    pings, code = run_server(still_venue(engine), work, settings)
+    assert len(pings) >= 2
+    assert all(ping.isdigit() for ping in pings)
+    assert code == 1008
+
+
+def test_who_pongs_stays(engine: SyntheticEngine, run_server: Any) -> None:
+    settings = StreamSettings(ping_s=0.02, pong_timeout_s=0.06, messages_per_second=1_000)
+
+    async def work(session: ClientSession, base: str) -> Any:
+        async with session.ws_connect(f"{base}/ws") as socket:
+            with pytest.raises(asyncio.TimeoutError):
+                await socket.receive(timeout=0.4)
+            await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 1})
+            return json.loads(await socket.receive_str(timeout=5))
+
+    assert run_server(still_venue(engine), work, settings) == {"result": [], "id": 1}
+
+
+def test_more_than_five_messages_a_second_close_the_connection(
+    engine: SyntheticEngine, run_server: Any
+) -> None:
+    async def work(session: ClientSession, base: str) -> list[int | None]:
+        async with session.ws_connect(f"{base}/ws") as socket:
+            for number in range(6):
+                await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": number})
+            answered = 0
+            while (await socket.receive(timeout=5)).type is WSMsgType.TEXT:
+                answered += 1
+            return [answered, socket.close_code]
+
+    assert run_server(still_venue(engine), work) == [5, 1008]
+
+
+def test_too_many_streams_in_the_url_are_refused(engine: SyntheticEngine, run_server: Any) -> None:
+    path = "/".join(f"s{number}@trade" for number in range(1_025))
+
+    async def work(session: ClientSession, base: str) -> int | None:
+        async with session.ws_connect(f"{base}/ws/{path}") as socket:
+            await socket.receive(timeout=5)
+            return socket.close_code
+
+    assert run_server(still_venue(engine), work) == 1008
+
+
+def test_a_connection_ends_with_its_lifetime(engine: SyntheticEngine, run_server: Any) -> None:
+    async def work(session: ClientSession, base: str) -> WSMsgType:
+        async with session.ws_connect(f"{base}/ws") as socket:
+            return (await socket.receive(timeout=5)).type
+
+    settings = StreamSettings(lifetime_s=0.05)
+    assert run_server(still_venue(engine), work, settings) is WSMsgType.CLOSE

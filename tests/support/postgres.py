@@ -1,0 +1,104 @@
+"""A real PostgreSQL 18 for tests: one server per session, a fresh migrated database per test.
+
+``pytest_plugins = ["tests.support.postgres"]`` in ``tests/conftest.py`` makes the fixtures known.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from stack.postgres import EmbeddedPostgres
+
+OWNER = "candlewick"
+OWNER_PASSWORD = "test-only"
+TEMPLATE = "warehouse_template"
+
+
+def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def owner_dsn(server: EmbeddedPostgres, database: str) -> str:
+    """Return the URL of ``database`` for the warehouse's owner: no superuser, as in the stack."""
+    return f"postgresql://{OWNER}:{OWNER_PASSWORD}@127.0.0.1:{server.port}/{database}"
+
+
+def create_database(server: EmbeddedPostgres, name: str, template: str = "template1") -> str:
+    """Copy ``template`` to a database ``name`` of the warehouse's owner; return its URL."""
+    statement = sql.SQL("create database {} owner {} template {} strategy file_copy").format(
+        sql.Identifier(name), sql.Identifier(OWNER), sql.Identifier(template)
+    )
+    with server.connect() as connection:
+        connection.execute(statement)
+    return owner_dsn(server, name)
+
+
+def drop_database(server: EmbeddedPostgres, name: str) -> None:
+    """Drop database ``name``, ending the sessions still in it."""
+    with server.connect() as connection:
+        connection.execute(
+            sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
+        )
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[EmbeddedPostgres]:
+    """Run one fast, throw-away server; ``.dsn(database)`` is the superuser's URL."""
+    folder = Path(tempfile.mkdtemp(prefix="candlewick-test-"))
+    server = EmbeddedPostgres(folder / "data", free_port(), durable=False)
+    try:
+        server.start()
+        server.ensure_database("postgres", OWNER, OWNER_PASSWORD)
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres_server: EmbeddedPostgres) -> str:
+    """Return the name of a database that holds the migrated, empty warehouse."""
+    from include.warehouse.migrate import upgrade
+
+    upgrade(create_database(postgres_server, TEMPLATE))
+    with postgres_server.connect() as connection:
+        # A template with a session in it cannot be copied.
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", (TEMPLATE,)
+        )
+    return TEMPLATE
+
+
+@pytest.fixture
+def empty_dsn(postgres_server: EmbeddedPostgres) -> Iterator[str]:
+    """Return the URL of a fresh database without any schema of ours."""
+    name = f"empty_{uuid.uuid4().hex[:12]}"
+    yield create_database(postgres_server, name)
+    drop_database(postgres_server, name)
+
+
+@pytest.fixture
+def warehouse_dsn(postgres_server: EmbeddedPostgres, migrated_template: str) -> Iterator[str]:
+    """Return the URL of a fresh, migrated, empty warehouse; the role owns it, no superuser."""
+    name = f"warehouse_{uuid.uuid4().hex[:12]}"
+    yield create_database(postgres_server, name, migrated_template)
+    drop_database(postgres_server, name)
+
+
+@pytest.fixture
+def warehouse(warehouse_dsn: str) -> Iterator[psycopg.Connection]:
+    """Return an open autocommit connection to a fresh warehouse, to look at what a test did."""
+    with psycopg.connect(warehouse_dsn, autocommit=True) as connection:
+        yield connection

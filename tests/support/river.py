@@ -1,0 +1,91 @@
+"""The whole river in one process, without Airflow: what the DAGs call, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from include.exchanges.binance_spot.client import BinanceSpot
+from include.exchanges.http import HttpSettings, JsonClient
+from include.exchanges.weights import WeightBudget
+from include.jobs.backfill_history import backfill_instrument, plan_instruments
+from include.jobs.cascade import cascade_changes
+from include.jobs.check_candles import check_landings
+from include.jobs.fetch_candles import fetch_new_candles
+from include.jobs.fit_channels import fit_changed
+from include.jobs.landed_work import plan_shards
+from include.jobs.load_warehouse import load_landings
+from include.jobs.publish_report import publish_new
+from include.jobs.storage import StoragePath
+from include.jobs.sync_reference import sync_venue
+from include.market.settings import Settings
+from include.market.span import Span
+from include.market.timeframe import CASCADE, H4
+from include.market.universe import Universe
+from include.notify.outbox import OutboxSender
+from include.warehouse.engine import connect
+
+
+class River:
+    """One warehouse, one venue, one state folder."""
+
+    def __init__(self, dsn: str, venue_url: str, folder: Path, symbols: Sequence[str]) -> None:
+        self.dsn, self.venue_url, self.symbols = dsn, venue_url, tuple(symbols)
+        self.outbox = folder / "outbox"
+        self.settings = Settings(
+            landing_url=str(folder / "landing"), outbox_dir=str(self.outbox), batch_days=3
+        )
+        self.universe = Universe({"binance_spot": self.symbols})
+        self.conn = connect(dsn, application="test", autocommit=True)
+        self.source = BinanceSpot(JsonClient(venue_url, HttpSettings(), budget=WeightBudget(6000)))
+
+    def close(self) -> None:
+        self.conn.close()
+        self.source._client.close()
+
+    def open_path(self, url: str) -> StoragePath:
+        return Path(url)
+
+    def sync(self) -> dict[str, int]:
+        return sync_venue(self.conn, self.source, self.symbols)
+
+    def backfill(self, span: Span, *, run_id: str) -> int:
+        return sum(
+            backfill_instrument(
+                self.conn, self.source, self.open_path, self.settings, piece, run_id=run_id
+            )["rows"]
+            for piece in plan_instruments(self.universe, span)
+        )
+
+    def fetch(self, *, run_id: str) -> dict[str, int]:
+        return fetch_new_candles(
+            self.conn, self.source, self.open_path, self.settings, self.symbols, run_id=run_id
+        )
+
+    def check(self) -> dict[str, int]:
+        totals: dict[str, int] = {}
+        for shard in plan_shards(self.conn, state="landed"):
+            found = check_landings(
+                self.conn, self.open_path, self.settings, OutboxSender(self.outbox), shard
+            )
+            totals = {key: totals.get(key, 0) + value for key, value in found.items()}
+        return totals
+
+    def load(self, *, run_id: str) -> dict[str, int]:
+        totals: dict[str, int] = {}
+        for shard in plan_shards(self.conn, state="checked"):
+            found = load_landings(self.conn, self.open_path, shard, run_id=run_id)
+            totals = {key: totals.get(key, 0) + value for key, value in found.items()}
+        return totals
+
+    def cascade(self, *, run_id: str) -> dict[str, dict[str, int]]:
+        return {
+            target.label: cascade_changes(self.conn, source, target, run_id=run_id)
+            for source, target in CASCADE
+        }
+
+    def model(self) -> dict[str, int]:
+        return fit_changed(self.conn, H4, self.settings)
+
+    def publish(self) -> dict[str, int]:
+        return publish_new(self.conn, self.universe, H4, self.settings, OutboxSender(self.outbox))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,17 +13,6 @@ from stack.keys import ADMIN
 
 TIMEOUT_S = 30.0
 CONFLICT = 409
-UNFINISHED = ("queued", "running")
-
-
-@dataclass(frozen=True, slots=True)
-class FailedTask:
-    """Where a DAG run broke; ``log`` is relative to Airflow's log folder."""
-
-    dag_id: str
-    run_id: str
-    task_id: str
-    log: str
 
 
 class AirflowApi:
@@ -117,47 +105,6 @@ class AirflowApi:
         """Start a run now; return its run id."""
         body = {"logical_date": None}
         return str(self._json("POST", f"dags/{dag_id}/dagRuns", json=body)["dag_run_id"])
-
-    def run_state(self, dag_id: str, run_id: str) -> str:
-        """Return the state of one run."""
-        return str(self._json("GET", f"dags/{dag_id}/dagRuns/{run_id}")["state"])
-
-    def runs(self, dag_id: str, **filters: Any) -> list[dict[str, Any]]:
-        """Return the newest hundred runs of ``dag_id`` (``~``: of all DAGs) that match."""
-        params = {"limit": 100, "order_by": "-run_after", **filters}
-        rows: list[dict[str, Any]] = self._json("GET", f"dags/{dag_id}/dagRuns", params=params)[
-            "dag_runs"
-        ]
-        return rows
-
-    def unfinished_runs(self) -> dict[str, int]:
-        """Return how many runs are queued or running, by DAG id."""
-        counts: dict[str, int] = {}
-        for run in self.runs("~", state=list(UNFINISHED)):
-            counts[run["dag_id"]] = counts.get(run["dag_id"], 0) + 1
-        return counts
-
-    def first_failure(self, dag_ids: Iterable[str], since: datetime) -> FailedTask | None:
-        """Return the failed task of a run of ``dag_ids`` that failed since then, if any."""
-        wanted = set(dag_ids)
-        for run in self.runs("~", state=["failed"], end_date_gte=since.isoformat()):
-            if run["dag_id"] in wanted:
-                return self._failed_task(run["dag_id"], run["dag_run_id"])
-        return None
-
-    def _failed_task(self, dag_id: str, run_id: str) -> FailedTask:
-        rows = self._json(
-            "GET", f"dags/{dag_id}/dagRuns/{run_id}/taskInstances", params={"state": "failed"}
-        )["task_instances"]
-        if not rows:
-            return FailedTask(dag_id, run_id, "?", f"dag_id={dag_id}/run_id={run_id}")
-        task = rows[0]
-        mapped = f"map_index={task['map_index']}/" if task["map_index"] >= 0 else ""
-        log = (
-            f"dag_id={dag_id}/run_id={run_id}/task_id={task['task_id']}/{mapped}"
-            f"attempt={task['try_number']}.log"
-        )
-        return FailedTask(dag_id, run_id, task["task_id"], log)
 
     def create_backfill(self, dag_id: str, first: datetime, last: datetime) -> bool:
         """Ask for a backfill of ``first`` to ``last``, both included; failed runs are run again.

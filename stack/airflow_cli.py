@@ -16,7 +16,7 @@ from stack.environment import process_environment
 from stack.keys import load_keys
 from stack.layout import Layout, StackRecord, load_record
 from stack.processes import STATE_MARK
-from stack.river_queries import close_finished_backfills
+from stack.river_queries import Metadata
 from stack.settings import parse_settings
 
 WITHOUT_DATABASE = frozenset({"version", "info", "config", "plugins", "providers", "cheat-sheet"})
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> None:
     if needs_database(arguments):
         check_database(layout, record)
     if list(arguments[:2]) == ["backfill", "create"]:
-        close_finished_backfills(load_keys(layout).metadata_url(record))
+        Metadata(load_keys(layout).metadata_url(record)).close_finished_backfills()
     sys.argv = ["airflow", *arguments]
     _run_airflow()
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from include.market.timeframe import CASCADE, H4, M1
 
+REFERENCE_DAG = "sync_reference"
 HISTORY_DAG = "backfill_history"
 REPORT_DAG = "publish_report"
 CHANNEL_STAGE = f"fit_channels_{H4.label}"
@@ -31,7 +32,7 @@ STAGE_DAGS = {
     "report": REPORT_DAG,
 }
 RIVER_DAGS = (
-    *("sync_reference", HISTORY_DAG, "fetch_candles", "check_candles", "load_warehouse"),
+    *(REFERENCE_DAG, HISTORY_DAG, "fetch_candles", "check_candles", "load_warehouse"),
     *CASCADE_STAGES,
     *(CHANNEL_STAGE, REPORT_DAG),
 )
@@ -110,7 +111,8 @@ def _is_through(stage: str, numbers: Numbers, marks: Marks) -> bool:
         return marks.landing is not None and numbers.landings.get("checked", 0) == 0
     if stage == "report":
         fitted_at = marks.fitted_at
-        if fitted_at is None or numbers.publications.get("pending", 0):
+        # Without a single landing nothing has happened yet that could be reported.
+        if fitted_at is None or not marks.landing or numbers.publications.get("pending", 0):
             return False
         return fitted_at == 0 or numbers.reported_at >= fitted_at
     cursor_stage = CHANNEL_STAGE if stage == "channels" else stage

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import psycopg
@@ -56,6 +58,34 @@ select (select count(*) from market.instrument) as instruments,
        (select count(*) from model.segment) as segments,
        (select count(*) from model.channel where published) as published,
        (select count(*) from model.channel where not published) as declined
+"""
+
+# Airflow's metadata are read here rather than over its REST API, which the tasks themselves need.
+RUNS = """
+select dag_id, count(*) filter (where state in ('queued', 'running')) as unfinished,
+       extract(epoch from max(start_date) filter (where state = 'success'))::float8 as succeeded_at
+  from dag_run
+ where dag_id = any(%(dags)s)
+ group by dag_id
+"""
+
+FIRST_FAILURE = """
+select run.dag_id, run.run_id, task.task_id, task.map_index, task.try_number
+  from dag_run run
+  left join task_instance task
+    on task.dag_id = run.dag_id and task.run_id = run.run_id and task.state = 'failed'
+ where run.state = 'failed' and run.end_date >= %(since)s and run.dag_id = any(%(dags)s)
+ order by run.end_date, task.end_date
+ limit 1
+"""
+
+RUN_STATE = "select state from dag_run where dag_id = %(dag_id)s and run_id = %(run_id)s"
+
+UNFINISHED_RUN = """
+select run_id from dag_run
+ where dag_id = %(dag_id)s and state in ('queued', 'running')
+ order by id
+ limit 1
 """
 
 # What Airflow's scheduler does itself, but only every thirty seconds; until then a finished
@@ -116,7 +146,71 @@ def _count_candles(cursor: psycopg.Cursor[Mapping[str, Any]], label: str) -> int
     return int(row["rows"]) if row else 0
 
 
-def close_finished_backfills(metadata_url: str) -> None:
-    """Mark backfills complete whose runs have all ended."""
-    with psycopg.connect(metadata_url, connect_timeout=10) as connection:
-        connection.execute(CLOSE_FINISHED_BACKFILLS)
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """The state of DAG runs; ``succeeded_at`` is when the newest success started, epoch seconds."""
+
+    unfinished: dict[str, int]
+    succeeded_at: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTask:
+    """Where a DAG run broke; ``log`` is relative to Airflow's folder of task logs."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    log: str
+
+
+class Metadata:
+    """Airflow's own database, mostly to look at."""
+
+    def __init__(self, url: str) -> None:
+        """Remember where; every question connects anew, for the server may be restarted."""
+        self._url = url
+
+    def _rows(self, query: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+        with (
+            psycopg.connect(self._url, connect_timeout=5, application_name="make up") as connection,
+            connection.cursor(row_factory=dict_row) as cursor,
+        ):
+            return cursor.execute(query, parameters).fetchall()
+
+    def runs(self, dags: Sequence[str]) -> Runs:
+        """Return the state of the runs of ``dags``."""
+        rows = self._rows(RUNS, {"dags": list(dags)})
+        return Runs(
+            {row["dag_id"]: row["unfinished"] for row in rows},
+            {row["dag_id"]: row["succeeded_at"] or 0.0 for row in rows},
+        )
+
+    def first_failure(self, dags: Sequence[str], since: datetime) -> FailedTask | None:
+        """Return the first failed task among runs of ``dags`` that failed since then."""
+        rows = self._rows(FIRST_FAILURE, {"dags": list(dags), "since": since})
+        return _failed_task(rows[0]) if rows else None
+
+    def run_state(self, dag_id: str, run_id: str) -> str | None:
+        """Return the state of one run; None when there is no such run."""
+        rows = self._rows(RUN_STATE, {"dag_id": dag_id, "run_id": run_id})
+        return rows[0]["state"] if rows else None
+
+    def unfinished_run(self, dag_id: str) -> str | None:
+        """Return the id of the oldest run that is not over yet."""
+        rows = self._rows(UNFINISHED_RUN, {"dag_id": dag_id})
+        return rows[0]["run_id"] if rows else None
+
+    def close_finished_backfills(self) -> None:
+        """Mark backfills complete whose runs have all ended."""
+        with psycopg.connect(self._url, connect_timeout=5) as connection:
+            connection.execute(CLOSE_FINISHED_BACKFILLS)
+
+
+def _failed_task(row: Mapping[str, Any]) -> FailedTask:
+    folder = f"dag_id={row['dag_id']}/run_id={row['run_id']}"
+    if row["task_id"] is None:
+        return FailedTask(row["dag_id"], row["run_id"], "?", folder)
+    mapped = f"map_index={row['map_index']}/" if row["map_index"] >= 0 else ""
+    log = f"{folder}/task_id={row['task_id']}/{mapped}attempt={row['try_number']}.log"
+    return FailedTask(row["dag_id"], row["run_id"], row["task_id"], log)

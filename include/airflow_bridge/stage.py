@@ -5,11 +5,30 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.sdk import AssetOrTimeSchedule, CronTriggerTimetable
+from airflow.sdk import (
+    AssetOrTimeSchedule,
+    CronTriggerTimetable,
+    ExceptionRetryPolicy,
+    RetryAction,
+    RetryRule,
+)
 
 from include.airflow_bridge.failures import notify_failure
+from include.market.errors import FinalError, RateLimitedError
 
 FIRST_DAY = datetime(2017, 1, 1, tzinfo=UTC)
+# What repeating cannot mend fails at once; a venue that asks for rest gets it, its slot freed.
+RETRY_BY_ERROR = ExceptionRetryPolicy(
+    rules=[
+        RetryRule(
+            exception=RateLimitedError,
+            action=RetryAction.RETRY,
+            retry_delay=timedelta(minutes=5),
+            reason="the venue asks to wait",
+        ),
+        RetryRule(exception=FinalError, action=RetryAction.FAIL, reason="repeating cannot help"),
+    ]
+)
 
 
 def stage_arguments(stage: str, doc_md: str | None) -> dict[str, Any]:
@@ -30,6 +49,7 @@ def stage_arguments(stage: str, doc_md: str | None) -> dict[str, Any]:
             "retries": 3,
             "retry_delay": timedelta(seconds=5),
             "retry_exponential_backoff": True,
+            "retry_policy": RETRY_BY_ERROR,
             "max_retry_delay": timedelta(minutes=5),
             "execution_timeout": timedelta(minutes=30),
         },

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from include.exchanges.base import CandleSource
 from include.jobs.land_candles import Landing, land_candles
 from include.jobs.storage import OpenPath
-from include.market.errors import UnknownInstrumentError
 from include.market.settings import Settings
 from include.market.span import Span
 from include.market.timeframe import DAY_MS, M1
 from include.warehouse.engine import Connection
 from include.warehouse.ledger import coverage
 from include.warehouse.reference import instrument_ids
+
+log = logging.getLogger(__name__)
 
 
 def fetch_new_candles(
@@ -27,19 +29,16 @@ def fetch_new_candles(
 ) -> dict[str, int]:
     """Land new candles of each symbol; return the rows landed by symbol, nothing where none closed.
 
-    Raises:
-        UnknownInstrumentError: a symbol has no instrument yet: ``sync_reference`` comes first.
+    A symbol without an instrument waits for the next ``sync_reference``, which also refuses what
+    the venue does not list.
     """
     known = instrument_ids(conn, source.venue.name)
-    missing = [symbol for symbol in symbols if symbol not in known]
-    if missing:
-        raise UnknownInstrumentError(
-            f"{', '.join(missing)} of {source.venue.name}: no instrument yet; run sync_reference"
-        )
+    if waiting := [symbol for symbol in symbols if symbol not in known]:
+        log.warning("no instrument yet, waiting for sync_reference: %s", ", ".join(waiting))
     closed_ms = M1.floor_ms(source.server_time_ms())
     landing = Landing(open_path, settings, run_id)
     landed: dict[str, int] = {}
-    for symbol in symbols:
+    for symbol in (symbol for symbol in symbols if symbol in known):
         covered = coverage(conn, "candle_1m", known[symbol])
         span = next_span(covered, closed_ms, settings.overlap_candles)
         if span and (rows := land_candles(conn, source, symbol, span, landing)):

@@ -67,8 +67,9 @@ def _land_batch(
     span: Span,
     target: Landing,
 ) -> int:
-    frame = fetch_twice(source, symbol, span, target.settings.page_limit)
+    # The clock first: a candle that closes while we fetch must not pass for final.
     server_time_ms = source.server_time_ms()
+    frame = fetch_twice(source, symbol, span, target.settings.page_limit)
     span = without_unsettled_tail(span, frame, server_time_ms)
     if not span:
         return 0

@@ -59,6 +59,7 @@ def describe_refusals(
     """Return one line per refused row: expectation, values, and the other rules it breaks."""
     expected = _expected_texts(terms)
     rows = refusals.rows
+    values = batch[list(VALUE_COLUMNS)].to_numpy()
     columns = {name: _texts(batch[name].iloc[rows]) for name in (*TIME_COLUMNS, *NUMBER_COLUMNS)}
     broken = {rule: breaches[rule][rows].tolist() for rule in RULES if rule in breaches}
     lines = []
@@ -67,7 +68,7 @@ def describe_refusals(
         if rule == "not_a_number":
             shown = {name: text for name, text in shown.items() if text in NO_VALUES}
         if kept >= 0:
-            shown |= _kept_values(batch, int(rows[place]), kept)
+            shown |= _kept_values(values[rows[place]].tolist(), values[kept].tolist())
         others = [other for other, mask in broken.items() if mask[place] and other != rule]
         lines.append(_line(expected[rule], shown, [] if kept >= 0 else others))
     return lines
@@ -99,7 +100,7 @@ def _expected_texts(terms: Terms) -> dict[str, str]:
         "off_grid": f"open_time on the {terms.timeframe.label} grid",
         "truncated_candle": f"close_time {terms.timeframe.length_ms - 1} ms after open_time",
         "outside_span": f"open_time inside {terms.span}",
-        "in_future": f"open_time not after {server}",
+        "in_future": f"open_time at most one candle after {server}",
         "unfinished": f"close_time before {server}",
         "duplicate_key": "one candle per open_time, another one landed later",
         "duplicate_row": "one candle per open_time, an equal one landed later",
@@ -112,12 +113,11 @@ def _line(expected: str, shown: dict[str, str], others: list[str]) -> str:
     return f"expected {expected}, was {values}{also}"
 
 
-def _kept_values(batch: pd.DataFrame, row: int, kept: int) -> dict[str, str]:
-    mine, theirs = batch[list(VALUE_COLUMNS)].iloc[[row, kept]].to_numpy().tolist()
+def _kept_values(refused: list[float], kept: list[float]) -> dict[str, str]:
     return {
-        name: f"{mine[place]!r} (kept {theirs[place]!r})"
-        for place, name in enumerate(VALUE_COLUMNS)
-        if mine[place] != theirs[place]
+        name: f"{mine!r} (kept {theirs!r})"
+        for name, mine, theirs in zip(VALUE_COLUMNS, refused, kept, strict=True)
+        if mine != theirs
     }
 
 

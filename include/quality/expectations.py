@@ -162,6 +162,7 @@ def _pair_expectations() -> Iterator[tuple[str, gxe.Expectation]]:
 
 def _time_expectations(terms: Terms) -> Iterator[tuple[str, gxe.Expectation]]:
     server_time = from_ms(terms.server_time_ms)
+    latest_open = from_ms(terms.server_time_ms + terms.timeframe.length_ms)
     yield (
         "off_grid",
         ExpectColumnValuesToFallOnGrid(column="open_time", length_us=terms.length_us),
@@ -179,7 +180,7 @@ def _time_expectations(terms: Terms) -> Iterator[tuple[str, gxe.Expectation]]:
             strict_max=True,
         ),
     )
-    yield "in_future", _between("open_time", max_value=server_time)
+    yield "in_future", _between("open_time", max_value=latest_open)
     yield "unfinished", _between("close_time", max_value=server_time, strict_max=True)
     yield "duplicate_key", gxe.ExpectColumnValuesToBeUnique(column="open_time")
     yield OUT_OF_ORDER, gxe.ExpectColumnValuesToBeIncreasing(column="open_time")

@@ -114,12 +114,14 @@ def _time_breaches(batch: pd.DataFrame, terms: Terms) -> Breaches:
     opens, opened = _epoch_us(batch["open_time"])
     closes, closed = _epoch_us(batch["close_time"])
     span, server_us = terms.span, terms.server_time_ms * 1000
+    # One candle of grace: a minute may turn between asking for the time and for the candles.
+    latest_us = server_us + terms.length_us
     inside = (opens >= span.start_ms * 1000) & (opens < span.end_ms * 1000)
     return {
         "off_grid": opened & (opens % terms.length_us != 0),
         "truncated_candle": opened & closed & (closes != opens + terms.length_us - 1000),
         "outside_span": opened & ~inside,
-        "in_future": opened & (opens > server_us),
+        "in_future": opened & (opens > latest_us),
         "unfinished": closed & (closes >= server_us),
         "duplicate_key": opened & batch["open_time"].duplicated(keep=False).to_numpy(),
     }

@@ -18,7 +18,7 @@ from include.simulator.engine import Engine
 from include.simulator.recordings import read_recordings
 from include.simulator.replay import ReplayEngine, days_to_now
 from include.simulator.rest import Venue
-from include.simulator.server import build_app
+from include.simulator.server import MAX_LINE_BYTES, build_app
 from include.simulator.stream import StreamSettings
 from include.simulator.synthetic import SyntheticEngine
 from include.simulator.weights import DEFAULT_WEIGHT_PER_MINUTE, WeightMeter
@@ -160,7 +160,12 @@ async def serve(venue: Venue, settings: StreamSettings, *, host: str, port: int)
     Raises:
         InvalidInputError: the address cannot be listened on.
     """
-    runner = web.AppRunner(build_app(venue, settings), access_log=None, shutdown_timeout=2.0)
+    runner = web.AppRunner(
+        build_app(venue, settings),
+        access_log=None,
+        shutdown_timeout=2.0,
+        max_line_size=MAX_LINE_BYTES,
+    )
     await runner.setup()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -36,7 +36,7 @@ _LOT_SPREAD = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """The atoms of a day; arrays have a row per step, those per side a column SELL and BUY.
+    """The atoms of a day; arrays have a place per step, those per side a row SELL and a row BUY.
 
     ``orders`` counts taker orders (one aggregate trade each), ``fills`` their trades.
     ``opens_buy`` and ``closes_buy`` say which side took the first and the last order of a step.
@@ -70,7 +70,9 @@ def allot(total: int, weights: Floats, offset: float = 0.5) -> Ints:
     reached = np.cumsum(weights)
     marks = np.floor(reached * (total / reached[-1]) + offset).astype(np.int64)
     marks[reached >= reached[-1]] = total
-    return np.asarray(np.diff(np.minimum(marks, total), prepend=0))
+    parts = np.asarray(np.minimum(marks, total))
+    parts[1:] -= parts[:-1].copy()
+    return parts
 
 
 def count_before(seed: int, listing: Listing, kind: str, day: int) -> int:
@@ -103,14 +105,14 @@ def build_cells(market: Market, listing: Listing, day: int) -> Cells:
     log_price = process.log_price(day)
     is_open = ~_closed_steps(market, day)
     weights = _weights(listing, generator, process.volatility(day)[:-1], np.diff(log_price))
-    weights[~is_open] = 0.0
+    weights[:, ~is_open] = 0.0
     first_order, next_order = (count_before(seed, listing, "order", day + i) for i in (0, 1))
     first_fill, next_fill = (count_before(seed, listing, "fill", day + i) for i in (0, 1))
     orders = allot(next_order - first_order, weights.ravel(), generator.random())
-    orders = _wake_openings(orders.reshape(STEPS, 2), is_open)
+    orders = _wake_openings(orders.reshape(2, STEPS), is_open)
     extra = (next_fill - first_fill) - (next_order - first_order)
-    fills = orders + allot(extra, orders.ravel().astype(np.float64)).reshape(STEPS, 2)
-    sizes = np.exp(_LOT_SPREAD * generator.standard_normal((STEPS, 2)) - _LOT_SPREAD**2 / 2)
+    fills = orders + allot(extra, orders.ravel().astype(np.float64)).reshape(2, STEPS)
+    sizes = np.exp(_LOT_SPREAD * generator.standard_normal((2, STEPS)) - _LOT_SPREAD**2 / 2)
     opens_buy, closes_buy = _first_and_last_sides(orders, generator)
     return Cells(
         price=_step_prices(log_price, listing),
@@ -126,27 +128,27 @@ def build_cells(market: Market, listing: Listing, day: int) -> Cells:
 
 def build_block(cells: Cells, day: int, outages: list[Span]) -> DayBlock:
     """Return the day's 1m candles; a minute without trades is flat at the close before it."""
-    shape = (MINUTES, STEPS_PER_MINUTE, 2)
-    high, low = (bound.reshape(shape[:2]) for bound in _extremes(cells))
-    busy = cells.orders.sum(axis=1).astype(np.bool_).reshape(shape[:2])
+    shape = (MINUTES, STEPS_PER_MINUTE)
+    high, low = (bound.reshape(shape) for bound in _extremes(cells))
+    busy = (cells.orders[SELL] + cells.orders[BUY]).astype(np.bool_).reshape(shape)
     is_flat = ~busy.any(axis=1)
     first = np.argmax(busy, axis=1) + np.arange(MINUTES) * STEPS_PER_MINUTE
     last = np.arange(1, MINUTES + 1) * STEPS_PER_MINUTE - 1 - np.argmax(busy[:, ::-1], axis=1)
     close = (cells.price + cells.closes_buy)[last]
     close = close[np.maximum.accumulate(np.where(is_flat, 0, np.arange(MINUTES)))]
-    lots = cells.lots.reshape(shape).sum(axis=1)
-    values = cells.lots * np.stack([cells.price, cells.price + 1], axis=1)
-    quote = values.reshape(shape).sum(axis=1)
+    sold, bought = (_per_minute(cells.lots[side]) for side in (SELL, BUY))
+    sold_quote = _per_minute(cells.lots[SELL] * cells.price)
+    bought_quote = _per_minute(cells.lots[BUY] * (cells.price + 1))
     candles = Candles(
         open_ms=day * DAY_MS + np.arange(MINUTES, dtype=np.int64) * MINUTE_MS,
         open=np.where(is_flat, close, (cells.price + cells.opens_buy)[first]),
         high=np.where(is_flat, close, high.max(axis=1)),
         low=np.where(is_flat, close, low.min(axis=1)),
         close=close,
-        volume=lots.sum(axis=1),
-        quote=quote.sum(axis=1),
-        taker=lots[:, BUY],
-        taker_quote=quote[:, BUY],
+        volume=sold + bought,
+        quote=sold_quote + bought_quote,
+        taker=bought,
+        taker_quote=bought_quote,
         count=np.diff(cells.first_fill),
         first_id=cells.first_fill[:-1],
     )
@@ -171,7 +173,7 @@ def _step_prices(log_price: Floats, listing: Listing) -> Ints:
 
 def _extremes(cells: Cells) -> tuple[Ints, Ints]:
     """Return the highest and lowest price of each step; without trades, 0 and the largest int."""
-    bought, sold = cells.orders[:, BUY].astype(np.bool_), cells.orders[:, SELL].astype(np.bool_)
+    bought, sold = cells.orders[BUY].astype(np.bool_), cells.orders[SELL].astype(np.bool_)
     asks, bids = cells.price + 1, cells.price
     high = np.where(bought, asks, np.where(sold, bids, 0))
     low = np.where(sold, bids, np.where(bought, asks, np.iinfo(np.int64).max))
@@ -182,10 +184,11 @@ def _first_and_last_sides(
     orders: Ints, generator: np.random.Generator
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return whether a buyer took each step's first and last order; they may be one order."""
-    opens_buy = generator.random(STEPS) * orders.sum(axis=1) < orders[:, BUY]
-    left = orders - np.stack([~opens_buy, opens_buy], axis=1)
-    closes_buy = generator.random(STEPS) * left.sum(axis=1) < left[:, BUY]
-    return opens_buy, np.where(orders.sum(axis=1) > 1, closes_buy, opens_buy)
+    sold, bought = orders[SELL], orders[BUY]
+    opens_buy = generator.random(STEPS) * (sold + bought) < bought
+    left = bought - opens_buy
+    closes_buy = generator.random(STEPS) * (sold + bought - 1) < left
+    return opens_buy, np.where(sold + bought > 1, closes_buy, opens_buy)
 
 
 def _closed_steps(market: Market, day: int) -> NDArray[np.bool_]:
@@ -201,15 +204,14 @@ def _weights(
     listing: Listing, generator: np.random.Generator, volatility: Floats, moves: Floats
 ) -> Floats:
     """Return the activity of each (step, side): rhythm, volatility, chance, and lulls of none."""
-    minutes = np.arange(STEPS) / STEPS_PER_MINUTE
-    activity = daily_rhythm(minutes) * volatility**0.8
+    activity = _RHYTHM * volatility**0.8
     lull_share = min(0.02, 60.0 / listing.trades_per_day)
     lulls = generator.random(MINUTES) < lull_share
     activity[np.repeat(lulls, STEPS_PER_MINUTE)] = 0.0
     buyers = 0.5 + 0.3 * np.tanh(moves / (np.abs(moves).mean() * 3.0 + 1e-12))
-    weights = generator.standard_exponential((STEPS, 2))
-    weights[:, SELL] *= activity * (1.0 - buyers)
-    weights[:, BUY] *= activity * buyers
+    weights = generator.standard_exponential((2, STEPS))
+    weights[SELL] *= activity * (1.0 - buyers)
+    weights[BUY] *= activity * buyers
     return weights
 
 
@@ -217,13 +219,20 @@ def _wake_openings(orders: Ints, is_open: NDArray[np.bool_]) -> Ints:
     """Move an order into the first step after every closing, so that no day starts unpriced."""
     openings = np.flatnonzero(is_open & ~np.concatenate([[False], is_open[:-1]]))
     for step in openings:
-        if orders[step].sum() == 0:
+        if orders[:, step].sum() == 0:
             busiest = np.unravel_index(np.argmax(orders), orders.shape)
             orders[busiest] -= 1
-            orders[step, SELL] += 1
+            orders[SELL, step] += 1
     return orders
 
 
+def _per_minute(steps: Ints) -> Ints:
+    return np.asarray(steps.reshape(MINUTES, STEPS_PER_MINUTE).sum(axis=1))
+
+
 def _first_ids(counts: Ints, before: int) -> Ints:
-    per_minute = counts.reshape(MINUTES, -1).sum(axis=1)
+    per_minute = _per_minute(counts[SELL] + counts[BUY])
     return before + 1 + np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(per_minute)])
+
+
+_RHYTHM = daily_rhythm(np.arange(STEPS) / STEPS_PER_MINUTE)

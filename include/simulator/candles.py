@@ -88,6 +88,27 @@ def decimal_text(scaled: int) -> str:
     return digits[:-MAX_DECIMALS] + "." + digits[-MAX_DECIMALS:]
 
 
+def list_rows(candles: Candles, interval: Interval, listing: Listing) -> list[str]:
+    """Return the candles as JSON arrays of 12, as ``kline_json`` writes the klines of them.
+
+    One formatting of the whole table at once is several times as fast as one per number.
+    """
+    if not len(candles):
+        return []
+    opens, c = candles.open_ms.tolist(), candles
+    closes = np.array([interval.next_ms(open_ms) - 1 for open_ms in opens], dtype=np.int64)
+    ticks, lots = listing.tick_decimals, listing.lot_decimals
+    cells: list[tuple[Ints, int | None]] = [
+        *((c.open_ms, None), (c.open, ticks), (c.high, ticks), (c.low, ticks), (c.close, ticks)),
+        *((c.volume, lots), (closes, None), (c.quote, ticks + lots), (c.count, None)),
+        *((c.taker, lots), (c.taker_quote, ticks + lots)),
+    ]
+    formats, numbers = zip(*(_format_cell(*cell) for cell in cells), strict=True)
+    row = f'[{",".join(formats)},"0"]\n'
+    table = np.stack([column for columns in numbers for column in columns], axis=1)
+    return (row * len(opens) % tuple(table.ravel().tolist())).splitlines()
+
+
 def list_klines(candles: Candles, interval: Interval, listing: Listing) -> list[Kline]:
     """Return the candles as the venue writes them, all numbers as decimal text."""
     tick = 10 ** (MAX_DECIMALS - listing.tick_decimals)
@@ -101,3 +122,13 @@ def list_klines(candles: Candles, interval: Interval, listing: Listing) -> list[
     opens = candles.open_ms.tolist()
     rows = zip(opens, *texts, candles.count.tolist(), candles.first_id.tolist(), strict=True)
     return [Kline(row[0], interval.next_ms(row[0]) - 1, *row[1:]) for row in rows]
+
+
+def _format_cell(column: Ints, decimals: int | None) -> tuple[str, tuple[Ints, ...]]:
+    """Return a %-format and what it takes: a bare integer, or text with 8 decimals in quotes."""
+    if decimals is None:
+        return "%d", (column,)
+    zeros = "0" * (MAX_DECIMALS - decimals)
+    if not decimals:
+        return f'"%d.{zeros}"', (column,)
+    return f'"%d.%0{decimals}d{zeros}"', np.divmod(column, 10**decimals)

@@ -28,16 +28,20 @@ def keyed_number(*key: int | str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=16).digest(), "big")
 
 
-@lru_cache(maxsize=131_072)
+@lru_cache(maxsize=16_384)
 def keyed_uniform(*key: int | str) -> float:
     """Return a number of the open interval (0, 1) fixed by ``key``."""
-    return ((keyed_number(*key) >> 75) + 0.5) / 2.0**53
+    return _to_uniform(keyed_number(*key))
 
 
-@lru_cache(maxsize=131_072)
+@lru_cache(maxsize=16_384)
 def keyed_normal(*key: int | str) -> float:
     """Return a standard normal number fixed by ``key``."""
-    return _NORMAL.inv_cdf(keyed_uniform(*key))
+    return _NORMAL.inv_cdf(_to_uniform(keyed_number(*key)))
+
+
+def _to_uniform(number: int) -> float:
+    return ((number >> 75) + 0.5) / 2.0**53
 
 
 def keyed_generator(*key: int | str) -> np.random.Generator:
@@ -46,11 +50,13 @@ def keyed_generator(*key: int | str) -> np.random.Generator:
 
 
 class BlockCache(Generic[K, V]):
-    """The ``size`` most recently used blocks; two threads may build the same block twice."""
+    """The most recently used blocks; two threads may build the same block twice."""
 
-    def __init__(self, size: int) -> None:
-        """Hold at most ``size`` blocks."""
+    def __init__(self, size: int, *, weigh: Callable[[V], int] = lambda _: 1) -> None:
+        """Hold blocks that together weigh at most ``size``, by default that many blocks."""
         self._size = size
+        self._weigh = weigh
+        self._held = 0
         self._blocks: OrderedDict[K, V] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -62,8 +68,10 @@ class BlockCache(Generic[K, V]):
                 return self._blocks[key]
         block = build()
         with self._lock:
-            self._blocks[key] = block
-            self._blocks.move_to_end(key)
-            while len(self._blocks) > self._size:
-                self._blocks.popitem(last=False)
+            if key not in self._blocks:
+                self._blocks[key] = block
+                self._held += self._weigh(block)
+            while self._held > self._size:
+                _, dropped = self._blocks.popitem(last=False)
+                self._held -= self._weigh(dropped)
         return block

@@ -22,6 +22,10 @@ class Rows:
     open_ms: NDArray[np.int64]
     texts: list[str]
 
+    def __len__(self) -> int:
+        """Count the candles."""
+        return len(self.texts)
+
     def within(self, span: Span) -> list[str]:
         """Return the texts whose open time lies in ``span``."""
         start, stop = np.searchsorted(self.open_ms, (span.start_ms, span.end_ms))

@@ -13,6 +13,7 @@ path and its share (beta) of the market's path. A path is the sum of
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -42,6 +43,12 @@ _DECAY = 0.5 ** (1.0 / _HALF_LIFE_STEPS)
 _NOISE_DEVIATION = _SHOCK / math.sqrt(1.0 - _DECAY**2)
 _TAIL_FREEDOM = 4.0
 _CLUSTERS = ((96, 0.30), (12, 0.35), (1, 0.20))
+_CLUSTER_NODES = sum(cells for cells, _ in _CLUSTERS)
+
+_CLOCK = np.arange(STEPS + 1) / STEPS
+_FADING = _DECAY ** np.arange(STEPS + 1)
+# OU bridge: how far a miss at the day's end reaches back (conditional mean of a stationary OU).
+_REACH = (_FADING[::-1] - _FADING[-1] * _FADING) / (1.0 - _FADING[-1] ** 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +79,7 @@ class Path:
         self._scale = scale
         self._schedule = schedule
         self._is_market = name == "market"
-        self._days: BlockCache[int, PathBlock] = BlockCache(48)
+        self._days: BlockCache[int, PathBlock] = BlockCache(24 if self._is_market else 4)
 
     def day(self, day: int) -> PathBlock:
         """Return the path over the UTC day number ``day`` (days since the epoch)."""
@@ -94,18 +101,17 @@ class Path:
         return np.interp(times_ms, [knot[0] for knot in knots], [knot[1] for knot in knots])
 
     def _knot_minutes(self, day: int) -> list[int]:
-        slots = keyed_generator(self._seed, "slots", day).permutation(_SLOTS)
+        slots = _shuffle(range(_SLOTS), self._seed, "slots", day)
         if self._is_market:
             chosen = slots[:_MARKET_KNOTS]
         else:
             count = 1 + (keyed_uniform(*self._key, "knots", day) < 0.5)
-            rest = keyed_generator(*self._key, "slots", day).permutation(slots[_MARKET_KNOTS:])
-            chosen = rest[:count]
+            chosen = _shuffle(slots[_MARKET_KNOTS:], *self._key, "slots", day)[:count]
         width = _SLOT_MINUTES - 2 * _SLOT_MARGIN
         return [
-            int(slot) * _SLOT_MINUTES
+            slot * _SLOT_MINUTES
             + _SLOT_MARGIN
-            + int(width * keyed_uniform(*self._key, "knot", day, int(slot)))
+            + int(width * keyed_uniform(*self._key, "knot", day, slot))
             for slot in sorted(chosen)
         ]
 
@@ -127,34 +133,37 @@ class Path:
 
     def _clusters(self, day: int) -> Floats:
         """Return the clustered volatility: an exponential of noise at 15 min, 2 h and 1 day."""
+        today, tomorrow = (
+            keyed_generator(*self._key, "clusters", number).standard_normal(_CLUSTER_NODES)
+            for number in (day, day + 1)
+        )
         level = np.zeros(STEPS + 1)
-        grid = np.arange(STEPS + 1) / STEPS
+        first = 0
         for cells, deviation in _CLUSTERS:
-            nodes = [
-                keyed_normal(*self._key, "cluster", cells, day * cells + node)
-                for node in range(cells + 1)
-            ]
-            level += deviation * np.interp(grid, np.linspace(0.0, 1.0, cells + 1), nodes)
+            nodes = np.append(today[first : first + cells], tomorrow[first])
+            level += deviation * np.interp(_CLOCK, np.linspace(0.0, 1.0, cells + 1), nodes)
+            first += cells
         return np.asarray(np.exp(level))
 
     def _noise(self, day: int, volatility: Floats) -> Floats:
         generator = keyed_generator(*self._key, "noise", day)
-        shocks = generator.standard_t(_TAIL_FREEDOM, STEPS) * math.sqrt(1 - 2 / _TAIL_FREEDOM)
+        shocks = generator.standard_t(_TAIL_FREEDOM, STEPS)
+        shocks *= _SHOCK * math.sqrt(1.0 - 2.0 / _TAIL_FREEDOM)
         start, end = (
             _NOISE_DEVIATION * keyed_normal(*self._key, "midnight", number)
             for number in (day, day + 1)
         )
-        steps = np.arange(STEPS + 1)
-        fading = _DECAY**steps
         path = np.empty(STEPS + 1)
         path[0] = start
-        path[1:] = start + np.cumsum(_SHOCK * shocks * volatility[1:] / fading[1:])
-        path *= fading
-        # OU bridge: how far a miss at the end reaches back (conditional mean of a stationary OU).
-        reach = (fading[::-1] - fading[-1] * fading) / (1.0 - fading[-1] ** 2)
-        path += (end - path[-1]) * reach
+        path[1:] = start + np.cumsum(shocks * volatility[1:] / _FADING[1:])
+        path *= _FADING
+        path += (end - path[-1]) * _REACH
         path[-1] = end
         return path
+
+
+def _shuffle(slots: Iterable[int], *key: int | str) -> list[int]:
+    return sorted(slots, key=lambda slot: keyed_uniform(*key, slot))
 
 
 class TrendSum:

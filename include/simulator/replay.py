@@ -33,7 +33,7 @@ class ReplayEngine:
         self.listings: Mapping[str, Listing] = {
             symbol: book.listing() for symbol, book in self._books.items()
         }
-        self._rows: BlockCache[tuple[str, str, int], Rows] = BlockCache(256)
+        self._rows: BlockCache[tuple[str, str, int], Rows] = BlockCache(200_000, weigh=len)
 
     @property
     def recorded_span(self) -> Span:

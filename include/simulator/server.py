@@ -16,6 +16,9 @@ from include.simulator.stream import StreamHub, StreamSettings
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+MAX_LINE_BYTES = 65_536
+"""Longest request line: an URL may name 1024 streams. Runners need it as ``max_line_size``."""
+
 _THREADS = 4
 
 

@@ -92,19 +92,20 @@ class Connection:
         self._ping_sent: tuple[bytes, float] | None = None
 
     async def serve(self, executor: Executor) -> None:
-        """Talk until either side closes."""
-        async with asyncio.timeout(self._settings.lifetime_s) as lifetime:
-            tasks = [
-                asyncio.create_task(self._push(executor)),
-                asyncio.create_task(self._keep_alive()),
-            ]
-            try:
-                await self._read()
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-        if lifetime.expired():
+        """Talk until either side closes, the lifetime is over or an engine fails (raises)."""
+        parts = (self._read(), self._push(executor), self._keep_alive())
+        tasks = [asyncio.create_task(part) for part in parts]
+        try:
+            done, _ = await asyncio.wait(
+                tasks, timeout=self._settings.lifetime_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            with contextlib.suppress(ConnectionError):
+                for task in done:
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
             await self._socket.close()
 
     async def shut_down(self) -> None:

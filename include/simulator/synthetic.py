@@ -16,13 +16,13 @@ from include.simulator.blocks import (
     build_cells,
     count_before,
 )
-from include.simulator.candles import Candles, fold_candles, join_candles, list_klines
+from include.simulator.candles import Candles, fold_candles, join_candles, list_klines, list_rows
 from include.simulator.catalogue import Listing
 from include.simulator.engine import AggTrade, Kline, Trade, Window
 from include.simulator.interval import MINUTE_MS, ONE_DAY, ONE_MINUTE, Interval
 from include.simulator.keyed import BlockCache, keyed_generator
 from include.simulator.market import Market
-from include.simulator.pages import Pager, Rows, join_rows
+from include.simulator.pages import Pager, Rows
 from include.simulator.schedule import HISTORY_START_MS, VenueSchedule
 from include.simulator.tape import (
     Tape,
@@ -48,11 +48,12 @@ class SyntheticEngine:
         self.listings = listings
         self._seed = seed
         self._market = Market(VenueSchedule(seed, outages_per_year), listings.values())
-        self._cells: BlockCache[tuple[str, int], Cells] = BlockCache(2 * len(listings) + 16)
-        self._blocks: BlockCache[tuple[str, int], DayBlock] = BlockCache(2 * len(listings) + 128)
-        self._folds: BlockCache[tuple[str, str, int], Candles] = BlockCache(20_000)
-        self._rows: BlockCache[tuple[str, str, int], Rows] = BlockCache(len(listings) + 128)
-        self._tapes: BlockCache[tuple[str, int], Tape] = BlockCache(1_024)
+        count = len(listings)
+        self._cells: BlockCache[tuple[str, int], Cells] = BlockCache(count + 8)
+        self._blocks: BlockCache[tuple[str, int], DayBlock] = BlockCache(2 * count + 64)
+        self._folds: BlockCache[tuple[str, str, int], Candles] = BlockCache(200_000, weigh=len)
+        self._rows: BlockCache[tuple[str, str, int], Rows] = BlockCache(200_000, weigh=len)
+        self._tapes: BlockCache[tuple[str, int], Tape] = BlockCache(512)
 
     def data_span(self, now_ms: int) -> Span:
         """Return the span from the first candle to the last closed minute."""
@@ -84,15 +85,15 @@ class SyntheticEngine:
 
     def trades(self, symbol: str, window: Window, now_ms: int) -> list[Trade]:
         """Return trades by time."""
-        listing = self.listings[symbol]
-        pages = (list_trades(tape, listing) for tape in self._tapes_of(symbol, window, now_ms))
-        return _gather(pages, window, now_ms)
+        listing, span = self.listings[symbol], _span_of(window, now_ms)
+        tapes = self._tapes_of(symbol, span, is_rising=window.start_ms is not None)
+        return _gather((list_trades(tape, listing, span) for tape in tapes), window)
 
     def agg_trades(self, symbol: str, window: Window, now_ms: int) -> list[AggTrade]:
         """Return aggregate trades by time."""
-        listing = self.listings[symbol]
-        pages = (list_agg_trades(tape, listing) for tape in self._tapes_of(symbol, window, now_ms))
-        return _gather(pages, window, now_ms)
+        listing, span = self.listings[symbol], _span_of(window, now_ms)
+        tapes = self._tapes_of(symbol, span, is_rising=window.start_ms is not None)
+        return _gather((list_agg_trades(tape, listing, span) for tape in tapes), window)
 
     def agg_trades_from(
         self, symbol: str, first_id: int, limit: int, now_ms: int
@@ -124,7 +125,7 @@ class SyntheticEngine:
         step = interval if len(days) == 1 else ONE_DAY
         parts = [self._fold(symbol, step, day) for day in days]
         candles = fold_candles(join_candles(parts), interval)
-        return join_rows(list_klines(candles, interval, self.listings[symbol]))
+        return Rows(candles.open_ms, list_rows(candles, interval, self.listings[symbol]))
 
     def _minutes(self, symbol: str, start_ms: int, end_ms: int, now_ms: int) -> Candles:
         """Return candles that make up ``[start_ms, end_ms)`` until now: days, then minutes."""
@@ -159,17 +160,17 @@ class SyntheticEngine:
             last_close = int(candles.open[0])
         return partial_candle(self._tape(symbol, minute_ms), now_ms, last_close)
 
-    def _tapes_of(self, symbol: str, window: Window, now_ms: int) -> Iterator[Tape]:
-        """Yield the tapes a window needs: rising from its start, else falling from its end."""
-        last_ms = now_ms if window.end_ms is None else min(window.end_ms, now_ms)
-        first_ms = max(window.start_ms or 0, HISTORY_START_MS)
-        days = range(first_ms // DAY_MS, last_ms // DAY_MS + 1)
-        rising = window.start_ms is not None
-        for day in days if rising else reversed(days):
+    def _tapes_of(self, symbol: str, span: Span, *, is_rising: bool) -> Iterator[Tape]:
+        """Yield the tapes of the minutes that touch ``span`` and hold trades."""
+        if not span:
+            return
+        days = range(span.start_ms // DAY_MS, (span.end_ms - 1) // DAY_MS + 1)
+        first_ms = ONE_MINUTE.floor_ms(span.start_ms)
+        for day in days if is_rising else reversed(days):
             marks = self._block(symbol, day).first_order
-            for minute in np.flatnonzero(np.diff(marks))[:: 1 if rising else -1].tolist():
+            for minute in np.flatnonzero(np.diff(marks))[:: 1 if is_rising else -1].tolist():
                 minute_ms = day * DAY_MS + minute * MINUTE_MS
-                if ONE_MINUTE.floor_ms(first_ms) <= minute_ms <= last_ms:
+                if first_ms <= minute_ms < span.end_ms:
                     yield self._tape(symbol, minute_ms)
 
     def _tape(self, symbol: str, minute_ms: int) -> Tape:
@@ -201,15 +202,20 @@ class SyntheticEngine:
         return self._cells.get((symbol, day), lambda: build_cells(self._market, listing, day))
 
 
-def _gather(pages: Iterator[list[T]], window: Window, now_ms: int) -> list[T]:
-    """Return at most ``limit`` trades of the window from pages that rise or fall with it."""
-    first_ms = window.start_ms or 0
+def _span_of(window: Window, now_ms: int) -> Span:
+    """Return the part of history that a window of trades covers; its end is made exclusive."""
     last_ms = now_ms if window.end_ms is None else min(window.end_ms, now_ms)
+    start_ms = max(window.start_ms or 0, HISTORY_START_MS)
+    return Span(start_ms, max(start_ms, last_ms + 1))
+
+
+def _gather(pages: Iterator[list[T]], window: Window) -> list[T]:
+    """Return the first ``limit`` of rising pages, or without a start the last of falling ones."""
     kept: list[list[T]] = []
     found = 0
     for page in pages:
-        kept.append([trade for trade in page if first_ms <= trade.time_ms <= last_ms])
-        found += len(kept[-1])
+        kept.append(page)
+        found += len(page)
         if found >= window.limit:
             break
     if window.start_ms is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from include.market.span import Span
 from include.simulator.blocks import BUY, SELL, STEPS_PER_MINUTE, Cells
 from include.simulator.candles import Candles, Ints, decimal_text
 from include.simulator.catalogue import MAX_DECIMALS, Listing
@@ -55,21 +56,21 @@ def allot_groups(totals: Ints, weights: Floats, starts: Ints) -> Ints:
 def split_minute(cells: Cells, minute: int, minute_ms: int, generator: np.random.Generator) -> Tape:
     """Return the trades of the ``minute``-th minute of the day that ``cells`` describe."""
     steps = slice(minute * STEPS_PER_MINUTE, (minute + 1) * STEPS_PER_MINUTE)
-    per_cell = cells.orders[steps].ravel()
+    per_cell = cells.orders[:, steps].T.ravel()
     if not per_cell.any():
         empty = np.zeros(0, dtype=np.int64)
         first = int(cells.first_fill[minute]), int(cells.first_order[minute])
         return Tape(minute_ms, *first, empty, empty, empty, empty > 0, empty, empty)
     cell, starts = _members(per_cell)
     filled = starts[per_cell > 0] if len(starts) else starts
-    extra = (cells.fills[steps].ravel() - per_cell)[per_cell > 0]
+    extra = (cells.fills[:, steps].T.ravel() - per_cell)[per_cell > 0]
     fills = 1 + allot_groups(extra, generator.standard_exponential(len(cell)), filled)
     position = _queue(cells, steps, per_cell, generator)
     cell, fills = cell[position], fills[position]
     times = np.sort(cell // _SIDES * STEP_MS + generator.integers(0, STEP_MS, len(cell)))
     order = np.repeat(np.arange(len(cell)), fills)
     fill_cell = cell[order]
-    lots = _fill_lots(cells.lots[steps].ravel(), fill_cell, generator)
+    lots = _fill_lots(cells.lots[:, steps].T.ravel(), fill_cell, generator)
     is_buy = fill_cell % _SIDES == BUY
     return Tape(
         minute_ms=minute_ms,
@@ -84,14 +85,15 @@ def split_minute(cells: Cells, minute: int, minute_ms: int, generator: np.random
     )
 
 
-def list_trades(tape: Tape, listing: Listing) -> list[Trade]:
-    """Return the tape as the venue writes it."""
+def list_trades(tape: Tape, listing: Listing, span: Span) -> list[Trade]:
+    """Return the trades in ``span`` (half-open, ms) as the venue writes them."""
     tick, lot, quote = _scales(listing)
+    start, stop = np.searchsorted(tape.time_ms, (span.start_ms, span.end_ms)).tolist()
     columns = zip(
-        tape.price.tolist(),
-        tape.lots.tolist(),
-        tape.time_ms.tolist(),
-        tape.is_buy.tolist(),
+        tape.price[start:stop].tolist(),
+        tape.lots[start:stop].tolist(),
+        tape.time_ms[start:stop].tolist(),
+        tape.is_buy[start:stop].tolist(),
         strict=True,
     )
     return [
@@ -103,33 +105,35 @@ def list_trades(tape: Tape, listing: Listing) -> list[Trade]:
             time_ms,
             not is_buy,
         )
-        for index, (price, lots, time_ms, is_buy) in enumerate(columns)
+        for index, (price, lots, time_ms, is_buy) in enumerate(columns, start)
     ]
 
 
-def list_agg_trades(tape: Tape, listing: Listing) -> list[AggTrade]:
-    """Return the tape's orders as the venue writes aggregate trades."""
+def list_agg_trades(tape: Tape, listing: Listing, span: Span) -> list[AggTrade]:
+    """Return the orders in ``span`` (half-open, ms) as the venue writes aggregate trades."""
     if not len(tape.order_start):
         return []
     tick, lot, _ = _scales(listing)
     starts = tape.order_start
+    first, stop = np.searchsorted(tape.time_ms[starts], (span.start_ms, span.end_ms)).tolist()
+    chosen, ends = starts[first:stop], np.append(starts[1:], len(tape.lots))[first:stop]
     columns = zip(
-        tape.price[starts].tolist(),
-        np.add.reduceat(tape.lots, starts).tolist(),
-        (tape.first_fill + starts).tolist(),
-        (tape.first_fill + np.append(starts[1:], len(tape.lots)) - 1).tolist(),
-        tape.time_ms[starts].tolist(),
-        (~tape.is_buy[starts]).tolist(),
+        tape.price[chosen].tolist(),
+        np.add.reduceat(tape.lots, starts)[first:stop].tolist(),
+        (tape.first_fill + chosen).tolist(),
+        (tape.first_fill + ends - 1).tolist(),
+        tape.time_ms[chosen].tolist(),
+        (~tape.is_buy[chosen]).tolist(),
         strict=True,
     )
     return [
         AggTrade(
             tape.first_order + index,
-            decimal_text(row[0] * tick),
-            decimal_text(row[1] * lot),
-            *row[2:],
+            decimal_text(price * tick),
+            decimal_text(lots * lot),
+            *rest,
         )
-        for index, row in enumerate(columns)
+        for index, (price, lots, *rest) in enumerate(columns, first)
     ]
 
 

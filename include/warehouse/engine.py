@@ -75,6 +75,8 @@ def connect(dsn: str, *, application: str, autocommit: bool = False) -> Connecti
             "the warehouse address is not a PostgreSQL URI: expected "
             "postgresql://user:password@host:port/database"
         ) from None
+    if not settings.get("port", "5432").replace(",", "").isdecimal():
+        raise InvalidInputError("the warehouse address has a port that is not a number: mend it")
     options = _as_options(_LIMITS), settings.pop("options", ""), _as_options(_FIXED)
     settings = _DIAL | settings | {"application_name": application, "options": " ".join(options)}
     try:
@@ -116,16 +118,18 @@ def begin_own_transaction(connection: Connection, action: str) -> None:
     Raises:
         InvalidInputError: the caller's open transaction has written, or has failed.
     """
-    if connection.info.transaction_status == TransactionStatus.IDLE:
+    status = connection.info.transaction_status
+    if status == TransactionStatus.IDLE:
         return
-    if connection.info.transaction_status == TransactionStatus.INTRANS:
+    if status == TransactionStatus.INTRANS:
         row = connection.execute("SELECT pg_current_xact_id_if_assigned() IS NULL").fetchone()
         if row is not None and row[0]:
             connection.rollback()
             return
+    what = "wrote" if status == TransactionStatus.INTRANS else "failed"
     raise InvalidInputError(
-        f"{action} commits by itself, but the connection has an open transaction that "
-        f"{'failed' if connection.broken else 'wrote'}: commit or roll back first"
+        f"{action} commits by itself, but the connection has an open transaction that {what}: "
+        "commit or roll back first"
     )
 
 

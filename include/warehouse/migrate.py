@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 from alembic import command
@@ -19,6 +20,8 @@ from include.warehouse.engine import Connection, connect, database_errors
 VERSION_TABLE: Final = ("ledger", "schema_version")
 MIGRATION_LOCK: Final = "candlewick migration"
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
+# Alembic keeps its context in module globals; processes meet at the advisory lock, threads here.
+_ONE_AT_A_TIME: Final = Lock()
 
 
 def upgrade(dsn: str, revision: str = "head") -> None:
@@ -62,7 +65,7 @@ def sqlalchemy_engine(dsn: str) -> Engine:
 def _run(dsn: str, action: Callable[[Config], None]) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
-    with sqlalchemy_engine(dsn).connect() as connection:
+    with _ONE_AT_A_TIME, sqlalchemy_engine(dsn).connect() as connection:
         config.attributes["connection"] = connection
         try:
             action(config)

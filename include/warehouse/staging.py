@@ -115,7 +115,8 @@ def _encoded(frame: pd.DataFrame, name: str) -> Column:
 
 
 def _whole(values: Any, kind: type[np.integer[Any]]) -> Column:
-    whole = values.astype(kind)
+    with np.errstate(invalid="ignore"):
+        whole = values.astype(kind)
     if not np.array_equal(whole, values):
         raise ValueError(kind)
     return np.asarray(whole)

@@ -70,3 +70,15 @@ def test_silence_is_plus_zero() -> None:
 def test_a_sum_beyond_doubles_is_an_error_and_not_infinity() -> None:
     with pytest.raises(OverflowError):
         sum_columns(np.array([[1.7e308], [1.7e308]]))
+
+
+def test_ordinary_volumes_never_need_the_slow_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(7)
+    terms = np.round(generator.lognormal(mean=5, sigma=4, size=(8, 2000)), 5)
+    expected = [math.fsum(column) for column in terms.T]
+
+    def refuse(column: list[float]) -> float:
+        raise AssertionError(f"fell back to fsum for {column}")
+
+    monkeypatch.setattr(math, "fsum", refuse)
+    assert sum_columns(terms).tolist() == expected

@@ -48,7 +48,7 @@ def assert_same_bits(left: pd.DataFrame, right: pd.DataFrame) -> None:
     assert left[numbers].to_numpy().tobytes() == right[numbers].to_numpy().tobytes()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_every_bit_equals_the_plain_roll_up(data: st.DataObject) -> None:
     source, target = data.draw(steps)
@@ -57,7 +57,7 @@ def test_every_bit_equals_the_plain_roll_up(data: st.DataObject) -> None:
     assert_same_bits(coarse, coarse_frame_of(roll_up_naively(rows, source, target)))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data())
 def test_order_and_batching_change_no_bit(data: st.DataObject) -> None:
     source, target = data.draw(steps)

@@ -68,6 +68,7 @@ def test_an_image_travels_as_a_file_shown_in_an_embed(
         (None, b'{"retry_after": 1.5}', 1.5),
         ("Wed, 21 Oct 2026 07:28:00 GMT", b"", 1.0),
         ("nan", b'{"retry_after": NaN}', 1.0),
+        ("inf", b'{"retry_after": Infinity}', 1.0),
         ("-5", b"[]", 1.0),
         (None, b'{"retry_after": "soon"}', 1.0),
     ],

@@ -110,4 +110,9 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
 
 
 batches = st.lists(rows(), max_size=40)
-server_minutes = st.integers(min_value=2, max_value=20)
+# On, and one millisecond off, the ends of minutes.
+server_times = st.builds(
+    lambda minute, off_ms: START_MS + minute * MINUTE_MS + off_ms,
+    st.integers(min_value=2, max_value=20),
+    st.sampled_from([-1, 0, 1]),
+)

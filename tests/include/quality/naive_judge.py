@@ -89,6 +89,6 @@ def _broken_time_rules(
         and closes is not None
         and closes != opens + MINUTE_MS - 1,
         "outside_span": opens is not None and not span.start_ms <= opens < span.end_ms,
-        "in_future": opens is not None and opens > server_ms,
+        "in_future": opens is not None and opens > server_ms + MINUTE_MS,
         "unfinished": closes is not None and closes >= server_ms,
     }

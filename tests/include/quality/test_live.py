@@ -16,18 +16,18 @@ from tests.include.quality.landed_frames import (
     batches,
     landed,
     minutes,
-    server_minutes,
+    server_times,
     sound_frame,
 )
 from tests.include.quality.naive_judge import name_refusals
 
 
-@settings(max_examples=150, deadline=None)
-@given(batches, server_minutes)
+@settings(max_examples=100, deadline=None)
+@given(batches, server_times)
 def test_the_verdict_is_the_one_reached_row_by_row(
-    rows: list[dict[str, Any]], server_minute: int
+    rows: list[dict[str, Any]], server_ms: int
 ) -> None:
-    server_ms, span = START_MS + server_minute * 60_000, minutes(11)
+    span = minutes(11)
     verdict = judge_live_candles(landed(rows), timeframe=M1, span=span, server_time_ms=server_ms)
     names = name_refusals(rows, span, server_ms)
 

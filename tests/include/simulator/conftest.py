@@ -17,7 +17,7 @@ from include.market.timeframe import DAY_MS
 from include.simulator.catalogue import list_symbols
 from include.simulator.clock import FrozenClock
 from include.simulator.rest import Venue
-from include.simulator.server import build_app
+from include.simulator.server import MAX_LINE_BYTES, build_app
 from include.simulator.stream import StreamSettings
 from include.simulator.synthetic import SyntheticEngine
 from include.simulator.weights import WeightMeter
@@ -59,8 +59,12 @@ def serve_venue(venue: Venue, work: Work, settings: StreamSettings | None = None
     async def main() -> Any:
         async with asyncio.timeout(60):
             server = TestServer(build_app(venue, settings))
-            async with server, ClientSession() as session:
-                return await work(session, f"http://127.0.0.1:{server.port}")
+            await server.start_server(max_line_size=MAX_LINE_BYTES)
+            try:
+                async with ClientSession() as session:
+                    return await work(session, f"http://127.0.0.1:{server.port}")
+            finally:
+                await server.close()
 
     return asyncio.run(main())
 

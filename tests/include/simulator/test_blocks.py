@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -93,6 +95,24 @@ def test_outages_leave_no_row_and_flat_minutes_repeat_the_close_before() -> None
         assert (candles.count[candles.volume > 0] > 0).all()
     assert flat > 20
     assert missing > 100
+
+
+def test_every_opening_is_priced_however_little_is_traded() -> None:
+    schedule = VenueSchedule(4, 200.0)
+    listing = replace(list_symbol("ZZZUSDT"), trades_per_day=40)
+    market = Market(schedule, [listing])
+    openings = 0
+    for day in range(20_000, 20_020):
+        outages = schedule.outages(Span(day * DAY_MS, (day + 1) * DAY_MS))
+        cells = build_cells(market, listing, day)
+        candles = build_block(cells, day, outages).candles
+        before = np.concatenate([[0], candles.open_ms[:-1]])
+        starts = np.flatnonzero(candles.open_ms - before > 60_000)
+        assert (candles.count[starts] > 0).all()
+        assert (candles.count[1:] == 0).any()
+        openings += len(starts)
+        assert candles.count.sum() == cells.first_fill[-1] - cells.first_fill[0]
+    assert openings > 25
 
 
 def test_candles_are_whole_and_consistent() -> None:

@@ -5,9 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.simulator.candles import Candles, decimal_text, fold_candles, join_candles, list_klines
+from include.simulator.candles import (
+    Candles,
+    decimal_text,
+    fold_candles,
+    join_candles,
+    list_klines,
+    list_rows,
+)
 from include.simulator.catalogue import list_symbol
 from include.simulator.interval import INTERVALS, MINUTE_MS, ONE_MINUTE
+from include.simulator.protocol import kline_json
 
 START = 29_000_000
 
@@ -61,6 +69,17 @@ def test_decimal_text_is_exact(scaled: int) -> None:
     assert len(part) == 8
     assert whole == str(int(whole))
     assert int(whole + part) == scaled
+
+
+@given(rows, st.sampled_from(["BTCUSDT", "DOGEUSDT", "SHIBUSDT", "ETHBTC"]))
+def test_rows_are_the_klines_as_json(drawn: list[tuple[int, int]], symbol: str) -> None:
+    candles = make_candles([gap for gap, _ in drawn], [value for _, value in drawn])
+    for interval in (ONE_MINUTE, INTERVALS["1M"]):
+        folded = fold_candles(candles, interval)
+        klines = list_klines(folded, interval, list_symbol(symbol))
+        expected = [kline_json(kline) for kline in klines]
+        assert list_rows(folded, interval, list_symbol(symbol)) == expected
+    assert list_rows(join_candles([]), ONE_MINUTE, list_symbol(symbol)) == []
 
 
 def test_klines_are_written_on_the_grid() -> None:

@@ -50,3 +50,16 @@ def test_the_cache_drops_what_was_used_longest_ago() -> None:
     for name in ("a", "b", "a", "c", "a", "b"):
         assert cache.get(name, lambda name=name: build(name)) == name.upper()  # type: ignore[misc]
     assert built == ["a", "b", "c", "b"]
+
+
+def test_a_cache_can_count_what_its_blocks_hold() -> None:
+    cache: BlockCache[int, str] = BlockCache(10, weigh=len)
+    built: list[int] = []
+
+    def build(size: int) -> str:
+        built.append(size)
+        return "x" * size
+
+    for size in (4, 6, 4, 6, 1, 6, 4, 99, 6):
+        assert len(cache.get(size, lambda size=size: build(size))) == size  # type: ignore[misc]
+    assert built == [4, 6, 1, 4, 99, 6]

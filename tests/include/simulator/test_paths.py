@@ -10,7 +10,7 @@ from include.market.timeframe import DAY_MS
 from include.simulator.catalogue import list_symbols
 from include.simulator.interval import MINUTE_MS
 from include.simulator.market import Market
-from include.simulator.paths import STEPS, Breakpoint, Floats
+from include.simulator.paths import STEPS, Breakpoint, Floats, Path
 from include.simulator.schedule import VenueSchedule
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "ETHBTC")
@@ -39,6 +39,15 @@ def test_days_meet_at_midnight(market: Market) -> None:
         process = market.process(symbol)
         for day in range(FIRST_DAY, FIRST_DAY + 5):
             assert process.log_price(day)[-1] == process.log_price(day + 1)[0]
+
+
+def test_midnight_is_a_step_like_any_other() -> None:
+    path = Path(1, "market", 1.0, schedule=VenueSchedule(1))
+    days = [path.day(day).log_price for day in range(FIRST_DAY, FIRST_DAY + 60)]
+    assert all(day[-1] == following[0] for day, following in pairwise(days))
+    last = np.mean([abs(day[-1] - day[-2]) for day in days])
+    usual = np.mean([np.abs(np.diff(day)).mean() for day in days])
+    assert last < 3.0 * usual
 
 
 def test_a_day_does_not_depend_on_what_was_asked_before() -> None:

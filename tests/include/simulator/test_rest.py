@@ -127,10 +127,8 @@ def test_weights_are_counted_and_enforced(
         ("/sim/info", 200, 61),
     )
 
-    async def work(
-        session: ClientSession, base: str
-    ) -> list[tuple[int, str, str, str | None, str]]:
-        seen = []
+    async def work(session: ClientSession, base: str) -> list[Any]:
+        seen: list[Any] = []
         for path, _, _ in queries:
             async with session.get(base + path) as response:
                 used = [response.headers[f"x-mbx-used-weight{end}"] for end in ("", "-1m")]

@@ -152,7 +152,7 @@ def test_who_pongs_stays(engine: SyntheticEngine, run_server: Any) -> None:
     async def work(session: ClientSession, base: str) -> Any:
         async with session.ws_connect(f"{base}/ws") as socket:
             with pytest.raises(asyncio.TimeoutError):
-                await socket.receive(timeout=0.4)
+                await asyncio.wait_for(socket.receive(), 0.4)
             await socket.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 1})
             return json.loads(await socket.receive_str(timeout=5))
 

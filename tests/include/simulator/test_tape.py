@@ -113,6 +113,10 @@ def test_the_open_candle_is_what_has_traded_so_far(
         assert {kline.open, kline.high, kline.low, kline.close} == {before.close}
     total = sum((Decimal(trade.quantity) for trade in known), Decimal(0))
     assert Decimal(kline.volume) == total
+    for trade in known[-1:]:
+        same = engine.kline_at("BTCUSDT", ONE_MINUTE, open_ms, trade.time_ms)
+        assert same is not None
+        assert same.trade_count == kline.trade_count, "a trade is told in its own millisecond"
     hour = engine.kline_at("BTCUSDT", INTERVALS["1h"], open_ms, now_ms)
     assert hour is not None
     assert hour.trade_count == kline.trade_count

@@ -73,8 +73,8 @@ def _create_ensure_partitions() -> None:
         ) RETURNS integer
         LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
         DECLARE
-            family text;
-            child text;
+            family oid;
+            prefix text;
             month timestamptz;
             created integer := 0;
         BEGIN
@@ -83,22 +83,25 @@ def _create_ensure_partitions() -> None:
                 RAISE EXCEPTION 'partitions of %: expected a span of at most 100 years, was [%, %)',
                     parent, from_time, to_time USING ERRCODE = 'invalid_parameter_value';
             END IF;
-            SELECT format('%I.', n.nspname), c.relname INTO STRICT family, child
-            FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-            WHERE c.oid = parent AND c.relkind = 'p';
+            SELECT relnamespace, relname INTO STRICT family, prefix
+            FROM pg_class WHERE oid = parent AND relkind = 'p';
             FOR month IN
                 SELECT m FROM generate_series(
                     date_trunc('month', from_time, 'UTC'), to_time, interval '1 month', 'UTC'
                 ) AS m WHERE m < to_time
             LOOP
                 DECLARE
-                    name text := family || quote_ident(
-                        child || to_char(month AT TIME ZONE 'UTC', '_YYYY_MM'));
+                    child text := prefix || to_char(month AT TIME ZONE 'UTC', '_YYYY_MM');
+                    name text := format('%I.%I', family::regnamespace::text, child);
                     next_month timestamptz := date_add(month, interval '1 month', 'UTC');
                 BEGIN
-                    CONTINUE WHEN to_regclass(name) IS NOT NULL;
+                    CONTINUE WHEN EXISTS (
+                        SELECT FROM pg_class WHERE relnamespace = family AND relname = child);
                     PERFORM pg_advisory_xact_lock(hashtextextended('candlewick partitions', 0));
-                    CONTINUE WHEN to_regclass(name) IS NOT NULL;
+                    -- A query, not to_regclass: that would answer from what this session knew
+                    -- before it waited.
+                    CONTINUE WHEN EXISTS (
+                        SELECT FROM pg_class WHERE relnamespace = family AND relname = child);
                     EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING DEFAULTS INCLUDING '
                         'CONSTRAINTS INCLUDING INDEXES INCLUDING COMMENTS)', name, parent);
                     EXECUTE format('ALTER TABLE %s ATTACH PARTITION %s '

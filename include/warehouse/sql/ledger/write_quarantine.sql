@@ -1,4 +1,4 @@
--- Stores one row the quality gate refused; venue and symbol come from landing_pkey.
+-- Stores one row the quality gate refused; leans on landing_pkey.
 INSERT INTO ledger.quarantine (
     dataset, venue, symbol, open_time, payload, rule, detail, landing_id, verdict_id
 )

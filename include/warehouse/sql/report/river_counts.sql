@@ -1,4 +1,4 @@
--- One row of totals over the river; small tables are counted, candle tables leave to their own.
+-- Gives one row of totals over the river; leans on no index, for the tables counted are small.
 SELECT
     (SELECT min(lower(covered)) FROM ledger.coverage WHERE dataset = 'candle_1m'),
     (SELECT max(upper(covered)) FROM ledger.coverage WHERE dataset = 'candle_1m'),

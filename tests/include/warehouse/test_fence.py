@@ -1,0 +1,61 @@
+"""An orphaned try cannot write beside the try that replaced it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from include.market.errors import InvalidInputError, StaleFenceError
+from include.warehouse.engine import Connection
+from include.warehouse.fence import hold_fence, take_fence
+from tests.support.warehouse import query
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = %s"
+
+
+def test_tokens_of_a_scope_count_up_and_scopes_do_not_meet(connection: Connection) -> None:
+    assert [take_fence(connection, "a"), take_fence(connection, "a")] == [1, 2]
+    assert take_fence(connection, "b") == 1
+
+
+def test_taking_a_fence_is_committed_at_once(
+    connection: Connection, dial: Callable[[], Connection]
+) -> None:
+    take_fence(connection, "a")
+    connection.rollback()
+    assert query(dial(), "SELECT scope, token FROM ledger.fence") == [("a", 1)]
+
+
+def test_the_newest_try_may_write_and_an_orphan_may_not(connection: Connection) -> None:
+    orphan, newest = take_fence(connection, "a"), take_fence(connection, "a")
+    hold_fence(connection, "a", newest)
+    with pytest.raises(StaleFenceError, match=f"token {orphan} is stale, the newest is {newest}"):
+        hold_fence(connection, "a", orphan)
+
+
+@pytest.mark.parametrize("token", [0, 1, 7])
+def test_a_token_nobody_gave_out_is_refused(connection: Connection, token: int) -> None:
+    with pytest.raises(StaleFenceError):
+        hold_fence(connection, "a", token)
+
+
+def test_a_new_try_waits_until_the_writer_that_holds_the_fence_has_committed(
+    connection: Connection, dial: Callable[[], Connection]
+) -> None:
+    writer, watcher = dial(), dial()
+    token = take_fence(writer, "a")
+    hold_fence(writer, "a", token)
+    with ThreadPoolExecutor(1) as pool:
+        newer = pool.submit(take_fence, connection, "a")
+        while query(watcher, WAITING, connection.info.backend_pid) != [(1,)]:
+            assert not newer.done()
+        writer.commit()
+        assert newer.result(timeout=30) == token + 1
+
+
+def test_taking_a_fence_does_not_commit_what_the_caller_wrote(connection: Connection) -> None:
+    connection.execute("INSERT INTO market.asset (code) VALUES ('BTC')")
+    with pytest.raises(InvalidInputError):
+        take_fence(connection, "a")

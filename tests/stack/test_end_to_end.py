@@ -1,0 +1,276 @@
+"""The whole stack as a person uses it: up, look, more history, a kill, a failure, down."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.support.invariants import check_all
+
+ROOT = Path(__file__).parents[2]
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+PORTS = 5
+
+pytestmark = pytest.mark.stack
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack and what ``make env`` says of it."""
+
+    environment: dict[str, str]
+    state: Path
+    exports: dict[str, str]
+    first_output: str
+
+    def run(self, *command: str, ok: bool = True) -> str:
+        done = subprocess.run(
+            command, cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode == 0) == ok, f"{command}:\n{done.stdout}\n{done.stderr}"
+        return done.stdout + done.stderr
+
+    def value(self, query: str) -> int:
+        with psycopg.connect(self.exports["WAREHOUSE_URL"]) as conn:
+            row = conn.execute(query).fetchone()
+        assert row is not None
+        return int(row[0])
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    state = tmp_path_factory.mktemp("stack") / "state"
+    environment = {
+        **os.environ,
+        "STATE": str(state),
+        "PORT": str(free_ports()),
+        "DAYS": "2",
+        "INSTRUMENTS": ",".join(SYMBOLS),
+    }
+    for name in [name for name in environment if name.startswith(("AIRFLOW", "PYTEST"))]:
+        del environment[name]
+    try:
+        up = subprocess.run(
+            ["make", "up"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert up.returncode == 0, f"{up.stdout}\n{up.stderr}"
+        said = subprocess.run(
+            ["make", "-s", "env"], cwd=ROOT, env=environment, capture_output=True, text=True,
+            check=True,
+        ).stdout  # fmt: skip
+        yield Stack(environment, state, exports(said), up.stdout)
+    finally:
+        subprocess.run(["make", "down"], cwd=ROOT, env=environment, check=False)
+
+
+def free_ports() -> int:
+    """Return a base port with as many free ones after it as the stack takes."""
+    import socket
+
+    for base in range(20_000, 30_000, 17):
+        probes = []
+        try:
+            for port in range(base, base + PORTS):
+                probe = socket.socket()
+                probes.append(probe)
+                probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        finally:
+            for probe in probes:
+                probe.close()
+        return base
+    raise AssertionError("no free ports")
+
+
+def exports(text: str) -> dict[str, str]:
+    """Read ``export NAME=value`` lines the way a shell would."""
+    words = [word for line in text.splitlines() for word in shlex.split(line)]
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def wait_until(done: Callable[[], bool], what: str, *, within_s: float = 180) -> None:
+    deadline = time.monotonic() + within_s
+    while not done():
+        assert time.monotonic() < deadline, f"waited {within_s:g} s for: {what}"
+        time.sleep(1)
+
+
+def idle(stack: Stack) -> bool:
+    """Tell whether nothing is between two stages."""
+    return (
+        stack.value("SELECT count(*) FROM ledger.landing WHERE state IN ('landed', 'checked')") == 0
+    )
+
+
+def settled(stack: Stack) -> None:
+    """Wait until all 1m candles of whole past hours stand in the coarse tables too."""
+    wait_until(lambda: idle(stack), "landings to be loaded")
+    wait_until(
+        lambda: (
+            stack.value(
+                "SELECT count(*) FROM ledger.change JOIN ledger.cursor "
+                "ON stage = CASE dataset WHEN 'candle_1m' THEN 'cascade_5m' "
+                "WHEN 'candle_5m' THEN 'cascade_30m' WHEN 'candle_30m' THEN 'cascade_4h' "
+                "ELSE 'fit_channels_4h' END WHERE change.xid >= cursor.xid "
+                "AND span_end < now() - interval '10 minutes'"
+            )
+            == 0
+        ),
+        "every stage to pass its changes",
+    )
+
+
+def test_up_ran_the_main_job_and_says_where_to_look(stack: Stack) -> None:
+    for words in ("candles 1m", "candles 4h", "open gaps", "quarantined", "make psql", "make down"):
+        assert words in stack.first_output
+    assert len(list((stack.state / "outbox").glob("*.png"))) == len(SYMBOLS)
+    assert "running" in stack.run("make", "status")
+
+
+def test_what_was_stored_is_the_venues_truth(stack: Stack) -> None:
+    settled(stack)
+    compared = check_all(stack.exports["WAREHOUSE_URL"], stack.exports["SIMULATOR_URL"], SYMBOLS)
+    assert compared >= 2 * 1440 * len(SYMBOLS) * 0.9
+
+
+def test_up_again_reports_and_breaks_nothing(stack: Stack) -> None:
+    before = stack.value("SELECT count(*) FROM ledger.load WHERE run_id LIKE 'backfill%'")
+    assert "candles 1m" in stack.run("make", "up")
+    assert stack.value("SELECT count(*) FROM ledger.load WHERE run_id LIKE 'backfill%'") == before
+
+
+def test_a_running_stack_does_not_change_its_settings_silently(stack: Stack) -> None:
+    said = stack.run("make", "up", "SEED=99", ok=False)
+    assert "SEED" in said
+    assert "make down" in said
+
+
+def test_a_further_range_loads_and_its_repetition_writes_nothing(stack: Stack) -> None:
+    first = (datetime.now(UTC) - timedelta(days=6)).date()
+    last = first + timedelta(days=1)
+    command = (
+        "bin/airflow", "backfill", "create", "--dag-id", "backfill_history",
+        "--from-date", f"{first}", "--to-date", f"{last}",
+    )  # fmt: skip
+    end = last + timedelta(days=1)
+    inside = f"FROM market.candle_1m WHERE open_time >= '{first}' AND open_time < '{end}'"
+    assert stack.value(f"SELECT count(*) {inside}") == 0
+    stack.run(*command)
+    wait_until(
+        lambda: (
+            stack.value(
+                "SELECT count(DISTINCT symbol) FROM ledger.load WHERE dataset = 'candle_1m' "
+                f"AND span_start = '{first}' AND span_end = '{end}'"
+            )
+            == len(SYMBOLS)
+        ),
+        "the further range to be loaded",
+    )
+    settled(stack)
+    stored = stack.value(f"SELECT count(*) {inside}")
+    assert stored > 2 * 1440 * len(SYMBOLS) * 0.9
+
+    newest = stack.value("SELECT max(load_id) FROM ledger.load")
+    stack.run(*command)
+    stack.run(*command, "--reprocess-behavior", "completed")
+    reloaded = (
+        f"FROM ledger.load WHERE load_id > {newest} AND dataset = 'candle_1m' "
+        f"AND span_start = '{first}'"
+    )
+    wait_until(lambda: stack.value(f"SELECT count(*) {reloaded}") >= len(SYMBOLS), "the repetition")
+    assert stack.value(f"SELECT sum(rows_inserted + rows_updated) {reloaded}") == 0
+    assert stack.value(f"SELECT sum(rows_unchanged) {reloaded}") >= stored
+    check_all(stack.exports["WAREHOUSE_URL"], stack.exports["SIMULATOR_URL"], SYMBOLS)
+
+
+def test_dates_in_the_wrong_order_are_one_line(stack: Stack) -> None:
+    said = stack.run(
+        "bin/airflow", "backfill", "create", "--dag-id", "backfill_history",
+        "--from-date", "2026-02-02", "--to-date", "2026-02-01", ok=False,
+    )  # fmt: skip
+    errors = [line for line in said.splitlines() if line.startswith("error:")]
+    assert len(errors) == 1
+    assert "2026-02-02" in errors[0]
+    assert "Traceback" not in said
+
+
+def test_a_failed_run_is_told_once(stack: Stack) -> None:
+    stack.run("bin/airflow", "dags", "trigger", "backfill_history", "--run-id", "without-dates")
+    told = stack.state / "outbox"
+    wait_until(
+        lambda: any("without-dates" in path.read_text() for path in told.glob("*.md")),
+        "the failure to be told",
+    )
+    assert stack.value("SELECT count(*) FROM report.publication WHERE kind = 'failure'") == 1
+
+
+@pytest.mark.parametrize("part", ["scheduler", "postgres", "simulator"])
+def test_a_part_that_is_killed_comes_back(stack: Stack, part: str) -> None:
+    old = pid_of(stack, part)
+    os.kill(old, signal.SIGKILL)
+
+    def healthy() -> bool:
+        done = subprocess.run(
+            ["make", "status"], cwd=ROOT, env=stack.environment, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        return done.returncode == 0 and str(old) not in done.stdout.split()
+
+    wait_until(healthy, f"{part} to be back")
+    settled(stack)
+    check_all(stack.exports["WAREHOUSE_URL"], stack.exports["SIMULATOR_URL"], SYMBOLS)
+
+
+def test_new_candles_keep_arriving(stack: Stack) -> None:
+    before = stack.value("SELECT count(*) FROM market.candle_1m")
+    wait_until(
+        lambda: stack.value("SELECT count(*) FROM market.candle_1m") > before, "a live candle"
+    )
+
+
+def test_the_airflow_api_asks_for_a_login(stack: Stack) -> None:
+    url = stack.exports["AIRFLOW_URL"]
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{url}/api/v2/dags", timeout=10)  # noqa: S310
+    with urllib.request.urlopen(f"{url}/api/v2/monitor/health", timeout=10) as answer:  # noqa: S310
+        assert json.load(answer)["scheduler"]["status"] == "healthy"
+
+
+def test_down_ends_every_process_and_may_be_repeated(stack: Stack) -> None:
+    stack.run("make", "down")
+    stack.run("make", "down")
+    mark = str(stack.state).encode()
+    left = [
+        path.parent.name
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if mark in _read(path) and int(path.parent.name) != os.getpid()
+    ]
+    assert left == []
+
+
+def pid_of(stack: Stack, part: str) -> int:
+    for line in stack.run("make", "status").splitlines():
+        words = line.split()
+        if words and words[0] == part:
+            return int(words[2])
+    raise AssertionError(f"make status shows no {part}")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

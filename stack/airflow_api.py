@@ -26,12 +26,22 @@ class AirflowApi:
         # The server is on this machine: no proxy, no .netrc.
         self._session.trust_env = False
 
+    def __enter__(self) -> AirflowApi:
+        """Return the client itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close its connections."""
+        self._session.close()
+
     def _log_in(self) -> None:
         answer = self._session.post(
             f"{self._base_url}/auth/token",
             json={"username": ADMIN, "password": self._password},
             timeout=TIMEOUT_S,
         )
+        if answer.status_code >= requests.codes.internal_server_error:
+            raise SourceUnavailableError(f"Airflow: HTTP {answer.status_code} for the login")
         if not answer.ok:
             raise ContractError(
                 f"{self._base_url} refuses the login of {ADMIN} (HTTP {answer.status_code}): "

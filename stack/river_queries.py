@@ -10,7 +10,8 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from include.market.timeframe import TIMEFRAMES
+from include.market.span import Span
+from include.market.timeframe import M1, TIMEFRAMES
 from stack.river_progress import CURSOR_STAGES, Marks
 
 LANDINGS = """
@@ -49,6 +50,14 @@ PUBLICATIONS = "select state, count(*) as messages from report.publication group
 
 GAPS = """
 select reason, count(*) as gaps from ledger.gap where closed_at is null group by reason order by 1
+"""
+
+COVERED_MINUTES = """
+select coalesce(sum(extract(epoch from upper(part) - lower(part))) / 60, 0)::float8 as minutes
+  from ledger.coverage
+  join market.instrument using (instrument_id)
+ cross join unnest(covered * tstzmultirange(tstzrange(%(start)s, %(end)s))) as part
+ where dataset = 'candle_1m' and symbol = any(%(symbols)s)
 """
 
 TOTALS = """
@@ -125,15 +134,24 @@ def read_poll(connection: psycopg.Connection, marks: Marks) -> dict[str, Any]:
     }
 
 
-def read_totals(connection: psycopg.Connection) -> dict[str, Any]:
-    """Return what the summary shows, counted exactly."""
+def read_totals(
+    connection: psycopg.Connection, span: Span, symbols: Sequence[str]
+) -> dict[str, Any]:
+    """Return what the summary shows, counted exactly.
+
+    ``covered`` is the share of ``span`` proven loaded, over all ``symbols``, 0.0 to 1.0.
+    """
+    asked = {"start": span.start_time, "end": span.end_time, "symbols": list(symbols)}
+    wanted_minutes = (span.end_ms - span.start_ms) / M1.length_ms * len(symbols)
     with connection.cursor(row_factory=dict_row) as cursor:
         totals = cursor.execute(TOTALS).fetchone() or {}
         gaps = cursor.execute(GAPS).fetchall()
         publications = cursor.execute(PUBLICATIONS).fetchall()
         candles = {label: _count_candles(cursor, label) for label in TIMEFRAMES}
+        covered = cursor.execute(COVERED_MINUTES, asked).fetchone() or {"minutes": 0.0}
     return {
         **totals,
+        "covered": covered["minutes"] / wanted_minutes if wanted_minutes else 0.0,
         "gaps": {row["reason"]: row["gaps"] for row in gaps},
         "publications": {row["state"]: row["messages"] for row in publications},
         "candles": candles,

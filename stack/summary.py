@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -11,7 +12,7 @@ from rich.table import Table
 from stack.keys import ADMIN, Keys
 from stack.layout import Layout, StackRecord
 from stack.parts import BY_NAME
-from stack.river import Passage
+from stack.river import Passage, history_span
 from stack.river_queries import read_totals
 from stack.supervision import PartState
 
@@ -26,6 +27,7 @@ def summary_rows(totals: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("instruments", f"{totals['instruments']}"),
         *rows,
+        ("history loaded", f"{totals['covered']:.1%}"),
         ("open gaps", gaps or "none"),
         ("quarantined rows", f"{totals['quarantined']:,} ({totals['held']} batches held)"),
         ("channels 4h", f"{totals['segments']} segments, {channels}"),
@@ -49,8 +51,9 @@ def summary_table(
     layout: Layout, record: StackRecord, keys: Keys, passage: Passage | None = None
 ) -> Table:
     """Return the closing table of ``make up``, read from the warehouse now."""
+    span = passage.span if passage is not None else history_span(record, datetime.now(UTC))
     with psycopg.connect(keys.warehouse_url(record), connect_timeout=10) as connection:
-        totals = read_totals(connection)
+        totals = read_totals(connection, span, record.symbols)
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in summary_rows(totals):
         table.add_row(name, value)

@@ -15,7 +15,8 @@ import subprocess
 import sys
 import time
 import xmlrpc.client
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,9 +144,13 @@ def start_supervisor(layout: Layout, record: StackRecord, inherited: Mapping[str
     )
 
 
-def _server(layout: Layout) -> Any:
+@contextmanager
+def _server(layout: Layout) -> Iterator[Any]:
     transport = SupervisorTransport(None, None, f"unix://{layout.supervisor_socket}")
-    return xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+    try:
+        yield xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport).supervisor
+    finally:
+        transport.close()
 
 
 def part_states(layout: Layout) -> dict[str, PartState] | None:
@@ -153,7 +158,8 @@ def part_states(layout: Layout) -> dict[str, PartState] | None:
     if supervisor_process(layout) is None:
         return None
     try:
-        rows = _server(layout).getAllProcessInfo()
+        with _server(layout) as server:
+            rows = server.getAllProcessInfo()
     except (OSError, xmlrpc.client.Error):
         return None
     return {
@@ -169,15 +175,15 @@ def part_states(layout: Layout) -> dict[str, PartState] | None:
 
 def start_parts(layout: Layout, names: Iterable[str]) -> None:
     """Start the named parts, unless they run already; does not wait for them to be ready."""
-    server = _server(layout)
-    for name in names:
-        try:
-            server.startProcess(name, False)
-        except xmlrpc.client.Fault as fault:
-            if fault.faultCode != ALREADY_STARTED:
-                raise SourceUnavailableError(
-                    f"part {name} could not be started: {fault.faultString}"
-                ) from None
+    with _server(layout) as server:
+        for name in names:
+            try:
+                server.startProcess(name, False)
+            except xmlrpc.client.Fault as fault:
+                if fault.faultCode != ALREADY_STARTED:
+                    raise SourceUnavailableError(
+                        f"part {name} could not be started: {fault.faultString}"
+                    ) from None
 
 
 def stop_everything(layout: Layout) -> list[str]:

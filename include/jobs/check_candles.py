@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from include.jobs.deliver import deliver_once
 from include.jobs.storage import OpenPath, read_frame, write_frame
@@ -12,12 +12,15 @@ from include.market.errors import CandlewickError
 from include.market.settings import Settings
 from include.market.timeframe import parse_timeframe
 from include.notify.sender import Message, Sender
-from include.quality.gate import judge_candles
+from include.quality.gate import LandedBatch, judge_batches
 from include.quality.verdict import Verdict
 from include.warehouse.engine import Connection
 from include.warehouse.landing import Landing, get_landing, mark_checked
 
 log = logging.getLogger(__name__)
+
+MOST_ROWS = 200_000
+"""Judged in one run: enough to make its fixed cost small, few enough to hold in memory."""
 
 
 def check_landings(
@@ -29,28 +32,47 @@ def check_landings(
 ) -> dict[str, int]:
     """Judge each landing; return how many rows were accepted and refused, how many batches held."""
     totals: Counter[str] = Counter()
-    for landing_id in landing_ids:
-        landing = get_landing(conn, landing_id)
-        if landing.state != "landed":
-            continue
-        verdict, held = _check(conn, open_path, settings, landing)
-        totals.update(accepted=len(verdict.accepted), refused=len(verdict.refused), held=int(held))
-        if held:
-            _tell(conn, sender, _held_message(landing, verdict))
+    for group in _groups([get_landing(conn, landing_id) for landing_id in landing_ids]):
+        frames = [read_frame(open_path(landing.path)) for landing in group]
+        batches = [
+            LandedBatch(frame, landing.span, server_time_ms)
+            for landing, (frame, server_time_ms) in zip(group, frames, strict=True)
+        ]
+        verdicts = judge_batches(batches, timeframe=parse_timeframe(group[0].timeframe))
+        for landing, batch, verdict in zip(group, batches, verdicts, strict=True):
+            held = verdict.refused_share > settings.block_share
+            _keep(conn, open_path, landing, verdict, held, batch.server_time_ms)
+            totals.update(
+                accepted=len(verdict.accepted), refused=len(verdict.refused), held=int(held)
+            )
+            if held:
+                _tell(conn, sender, _held_message(landing, verdict))
     return dict(totals)
 
 
-def _check(
-    conn: Connection, open_path: OpenPath, settings: Settings, landing: Landing
-) -> tuple[Verdict, bool]:
-    frame, server_time_ms = read_frame(open_path(landing.path))
-    verdict = judge_candles(
-        frame,
-        timeframe=parse_timeframe(landing.timeframe),
-        span=landing.span,
-        server_time_ms=server_time_ms,
-    )
-    held = verdict.refused_share > settings.block_share
+def _groups(landings: Sequence[Landing]) -> Iterator[list[Landing]]:
+    """Yield landings still to be judged: one timeframe and at most MOST_ROWS a group."""
+    group: list[Landing] = []
+    for landing in landings:
+        if landing.state != "landed":
+            continue
+        fits = group and landing.timeframe == group[0].timeframe
+        if group and not (fits and sum(one.rows for one in group) + landing.rows <= MOST_ROWS):
+            yield group
+            group = []
+        group.append(landing)
+    if group:
+        yield group
+
+
+def _keep(
+    conn: Connection,
+    open_path: OpenPath,
+    landing: Landing,
+    verdict: Verdict,
+    held: bool,
+    server_time_ms: int,
+) -> None:
     clean_path = landing.path.removesuffix(".parquet") + ".clean.parquet"
     write_frame(open_path(clean_path), verdict.accepted, server_time_ms=server_time_ms)
     with conn.transaction():
@@ -64,7 +86,6 @@ def _check(
             quarantined=verdict.refused,
             payload_sha256=landing.payload_sha256,
         )
-    return verdict, held
 
 
 def _tell(conn: Connection, sender: Sender, message: Message) -> None:

@@ -5,6 +5,9 @@ Importing this module costs seconds; do it where a batch is checked, not where D
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import pandas as pd
 
 from include.market.span import Span
@@ -14,22 +17,38 @@ from include.quality.landed import Terms, normalise_landed
 from include.quality.verdict import Verdict, settle_verdict
 
 
+@dataclass(frozen=True, slots=True)
+class LandedBatch:
+    """A landed frame of one instrument, in the order the venue sent it, and its circumstances.
+
+    ``span`` holds the open times asked for, half-open. ``server_time_ms`` is the venue's clock,
+    epoch milliseconds; candles closing then or later are not final.
+    """
+
+    frame: pd.DataFrame
+    span: Span
+    server_time_ms: int
+
+
+def judge_batches(batches: Sequence[LandedBatch], *, timeframe: Timeframe) -> list[Verdict]:
+    """Judge landed frames of one resolution in a single run; one verdict each, in their order.
+
+    Raises:
+        ContractError: a frame lacks a column or holds one of a wrong type.
+        FinalError: Great Expectations could not evaluate the suite.
+    """
+    todo = [
+        (normalise_landed(batch.frame), Terms(timeframe, batch.span, batch.server_time_ms))
+        for batch in batches
+    ]
+    return [
+        settle_verdict(frame, findings, terms)
+        for (frame, terms), findings in zip(todo, run_suite(todo), strict=True)
+    ]
+
+
 def judge_candles(
     frame: pd.DataFrame, *, timeframe: Timeframe, span: Span, server_time_ms: int
 ) -> Verdict:
-    """Judge a landed frame of one instrument, in any order, empty ones too.
-
-    Args:
-        frame: a landed frame, in the order the venue sent it.
-        timeframe: the resolution asked for.
-        span: the open times asked for, half-open.
-        server_time_ms: the venue's clock, epoch milliseconds; candles closing then or later are
-            not final.
-
-    Raises:
-        ContractError: the frame lacks a column or holds one of a wrong type.
-        FinalError: Great Expectations could not evaluate the suite.
-    """
-    terms = Terms(timeframe, span, server_time_ms)
-    batch = normalise_landed(frame)
-    return settle_verdict(batch, run_suite(batch, terms), terms)
+    """Judge one landed frame, in any order, empty ones too; see :func:`judge_batches`."""
+    return judge_batches([LandedBatch(frame, span, server_time_ms)], timeframe=timeframe)[0]

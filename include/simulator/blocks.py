@@ -218,9 +218,12 @@ def _weights(
 def _wake_openings(orders: Ints, is_open: NDArray[np.bool_]) -> Ints:
     """Move an order into the first step after every closing, so that no day starts unpriced."""
     openings = np.flatnonzero(is_open & ~np.concatenate([[False], is_open[:-1]]))
+    donors = orders.copy()
+    donors[:, openings] = 0
     for step in openings:
-        if orders[:, step].sum() == 0:
-            busiest = np.unravel_index(np.argmax(orders), orders.shape)
+        if not orders[:, step].any():
+            busiest = np.unravel_index(np.argmax(donors), donors.shape)
+            donors[busiest] -= 1
             orders[busiest] -= 1
             orders[SELL, step] += 1
     return orders

@@ -5,54 +5,55 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 
-from include.warehouse.migrate import upgrade
+from include.warehouse.engine import connect
 from stack.river_progress import CURSOR_STAGES, Marks
 from stack.river_queries import FailedTask, Metadata, read_poll, read_totals
+from tests.support.warehouse import candles, checked_landing, load_frame, minutes, seed_reference
 
 NOW = datetime.now(UTC)
 
 
 def test_an_empty_warehouse_polls_as_zero(warehouse_dsn: str) -> None:
-    upgrade(warehouse_dsn)
     with psycopg.connect(warehouse_dsn, autocommit=True) as connection:
         polled = read_poll(connection, Marks())
-        totals = read_totals(connection)
+        totals = read_totals(connection, minutes(0, 10), ("BTCUSDT",))
     assert polled["waiting"] == dict.fromkeys(CURSOR_STAGES, 0)
     assert (polled["landings"], polled["newest_landing"], polled["fitted_at"]) == ({}, 0, 0.0)
     assert int(polled["next_xid"]) > 0
     assert totals["candles"] == {"1m": 0, "5m": 0, "30m": 0, "4h": 0}
     assert (totals["gaps"], totals["publications"], totals["published"]) == ({}, {}, 0)
+    assert totals["covered"] == 0.0
 
 
 def test_a_stage_waits_for_changes_past_its_cursor_and_below_its_mark(warehouse_dsn: str) -> None:
-    with psycopg.connect(warehouse_dsn, autocommit=True) as connection:
-        for statement in CHANGES:
-            connection.execute(statement)
-        before = read_poll(connection, Marks())["waiting"]
-        assert (before["cascade_5m"], before["cascade_30m"]) == (3, 0)
-        moved = "insert into ledger.cursor (stage, xid) select 'cascade_5m', max(xid) "
-        connection.execute(f"{moved} from ledger.change")
-        assert read_poll(connection, Marks())["waiting"]["cascade_5m"] == 1
-        newest = connection.execute("select max(xid)::text from ledger.change").fetchone()
+    with connect(warehouse_dsn, application="test") as connection:
+        seed_reference(connection)
+        for place in (0, 10, 20):
+            span = minutes(place, place + 1)
+            load_frame(connection, candles([place]), span, path=f"file:///{place}.parquet")
+        checked_landing(connection, minutes(30, 31), path="file:///30.parquet", rows=1)
+    with psycopg.connect(warehouse_dsn, autocommit=True) as watcher:
+        first = read_poll(watcher, Marks())
+        assert (first["waiting"]["cascade_5m"], first["waiting"]["cascade_30m"]) == (3, 0)
+        assert first["landings"] == {"loaded": 3, "checked": 1}
+        assert first["stored_rows"] == {"candle_1m": 3}
+        assert first["landed_rows"] == 1
+        older = read_poll(watcher, Marks(landing=first["newest_landing"] - 1))
+        assert older["landings"] == {"loaded": 3}
+
+        moved = "insert into ledger.cursor (stage, xid) select 'cascade_5m', max(xid) from "
+        watcher.execute(f"{moved} ledger.change")
+        assert read_poll(watcher, Marks())["waiting"]["cascade_5m"] == 1
+        newest = watcher.execute("select max(xid)::text from ledger.change").fetchone()
         assert newest is not None
         marks = Marks(changes={"cascade_5m": newest[0]})
-        assert read_poll(connection, marks)["waiting"]["cascade_5m"] == 0
-
-
-CHANGES = (
-    "insert into market.venue (name, title, kind, session_calendar) "
-    "values ('binance_spot', 'Binance', 'spot', '24/7')",
-    "insert into market.asset (code) values ('BTC'), ('USDT')",
-    "insert into market.instrument (venue_id, symbol, base_asset_id, quote_asset_id, kind, status,"
-    " tick_size, lot_size, valid_during) select venue_id, 'BTCUSDT', 1, 2, 'spot', 'TRADING',"
-    " 0.01, 0.01, tstzrange('2020-01-01', null) from market.venue",
-    *[
-        "insert into ledger.change (dataset, instrument_id, span_start, span_end, reason) "
-        f"select 'candle_1m', instrument_id, '2026-01-0{day}', '2026-01-0{day + 1}', 'new' "
-        "from market.instrument"
-        for day in (1, 2, 3)
-    ],
-)
+        assert read_poll(watcher, marks)["waiting"]["cascade_5m"] == 0
+        assert int(first["next_xid"]) > int(newest[0])
+        totals = read_totals(watcher, minutes(0, 20), ("BTCUSDT",))
+        assert totals["candles"]["1m"] == 3
+        # Minutes 0 and 10 of twenty; minute 20 lies outside.
+        assert totals["covered"] == pytest.approx(2 / 20)
+        assert read_totals(watcher, minutes(0, 20), ("BTCUSDT", "ETHUSDT"))["covered"] == 0.05
 
 
 @pytest.fixture

@@ -167,7 +167,7 @@ def load_frame(
 
 def query(connection: Connection, text: str, *parameters: object) -> list[tuple[Any, ...]]:
     """Run a query and end the transaction, so that the next one sees what others committed."""
-    rows = connection.execute(text, parameters).fetchall()  # type: ignore[arg-type]
+    rows = connection.execute(text, parameters).fetchall()
     connection.commit()
     return rows
 

@@ -6,13 +6,14 @@ from typing import Any
 import pandas as pd
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from include.market.candle import CANDLE_COLUMNS, LANDED_COLUMNS
 from include.market.errors import ContractError
 from include.market.span import Span
 from include.market.timeframe import M1, M5, Timeframe
 from include.quality.gaps import find_gaps
-from include.quality.gate import judge_candles
+from include.quality.gate import LandedBatch, judge_batches, judge_candles
 from include.quality.live import judge_live_candles
 from include.quality.verdict import Verdict
 from tests.include.quality.landed_frames import (
@@ -45,22 +46,31 @@ def judge(frame: pd.DataFrame, timeframe: Timeframe = M1) -> Verdict:
     )
 
 
-@settings(max_examples=25, deadline=None)
-@given(batches, server_times)
-def test_great_expectations_and_numpy_reach_the_same_verdict(
-    rows: list[dict[str, Any]], server_ms: int
-) -> None:
-    terms: dict[str, Any] = {"timeframe": M1, "span": minutes(11)}
-    verdict = judge_candles(landed(rows), **terms, server_time_ms=server_ms)
-    twin = judge_live_candles(landed(rows), **terms, server_time_ms=server_ms)
+spans = st.sampled_from([minutes(11), minutes(8, first=2), minutes(1)])
 
-    pd.testing.assert_frame_equal(verdict.accepted, twin.accepted, check_exact=True)
-    pd.testing.assert_frame_equal(verdict.refused, twin.refused)
-    assert (verdict.success, verdict.refused_share) == (twin.success, twin.refused_share)
-    assert verdict.results["rules"] == twin.results["rules"]
-    assert verdict.results["out_of_order"] == twin.results["out_of_order"]
-    assert len(verdict.accepted) + len(verdict.refused) == len(rows)
-    json.dumps(verdict.results, allow_nan=False)
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(batches, spans, server_times), min_size=1, max_size=4))
+def test_batches_judged_together_by_great_expectations_get_the_verdicts_numpy_gives_each(
+    landings: list[tuple[list[dict[str, Any]], Span, int]],
+) -> None:
+    together = judge_batches(
+        [LandedBatch(landed(rows), span, server_ms) for rows, span, server_ms in landings],
+        timeframe=M1,
+    )
+    for verdict, (rows, span, server_ms) in zip(together, landings, strict=True):
+        twin = judge_live_candles(landed(rows), timeframe=M1, span=span, server_time_ms=server_ms)
+        pd.testing.assert_frame_equal(verdict.accepted, twin.accepted, check_exact=True)
+        pd.testing.assert_frame_equal(verdict.refused, twin.refused)
+        assert (verdict.success, verdict.refused_share) == (twin.success, twin.refused_share)
+        assert verdict.results["rules"] == twin.results["rules"]
+        assert verdict.results["out_of_order"] == twin.results["out_of_order"]
+        assert len(verdict.accepted) + len(verdict.refused) == len(rows)
+        json.dumps(verdict.results, allow_nan=False)
+
+
+def test_no_batches_give_no_verdicts() -> None:
+    assert judge_batches([], timeframe=M1) == []
 
 
 def test_a_sound_batch_is_accepted_whole_by_great_expectations() -> None:

@@ -129,9 +129,9 @@ def test_the_explained_reasons_are_the_same_in_sql(connection: Connection) -> No
 
 
 def told(connection: Connection) -> list[tuple[Span, str, int]]:
-    gaps = [(gap.span, gap.reason, gap.attempts) for gap in open_gaps(connection, "candle_1m")]
+    gaps = open_gaps(connection, "candle_1m")
     connection.commit()
-    return gaps
+    return [(gap.span, gap.reason, gap.attempts) for gap in gaps]
 
 
 def test_a_gap_is_written_when_it_is_found_counted_when_it_stays_and_closed_when_it_is_filled(

@@ -119,12 +119,12 @@ def test_a_change_of_any_value_is_a_revision(connection: Connection, column: str
     before["high"] += 50
     load_frame(connection, before, minutes(0, 5), path="a")
     after = before.copy()
-    after.loc[3, column] += 1
+    after[column] += [0, 0, 0, 1, 0]
     receipt = load_frame(connection, after, minutes(0, 5), path="b")
     assert counts(receipt) == (0, 1, 4, 0)
     pd.testing.assert_frame_equal(read_all(connection), after)
     kept = query(connection, f"SELECT open_time, revision, {column} FROM market.candle_revision")
-    assert kept == [(moment(3), 1, before.loc[3, column])]
+    assert kept == [(moment(3), 1, before[column].tolist()[3])]
     assert query(connection, "SELECT open_time FROM market.candle_1m WHERE revision = 2") == [
         (moment(3),)
     ]

@@ -1,0 +1,89 @@
+"""Reading gives back exactly the rows of the span, fast types, nothing else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from include.market.candle import CANDLE_COLUMNS, VALUE_COLUMNS
+from include.market.timeframe import H4, M1, M5
+from include.warehouse.candles import count_candles, read_candles
+from include.warehouse.engine import Connection
+from include.warehouse.loader import merge_coarse
+from tests.support.warehouse import candles, load_frame, minutes, query, seed_reference, walk
+
+
+def test_a_span_is_half_open_and_the_frame_sorted(connection: Connection) -> None:
+    seed_reference(connection)
+    load_frame(connection, walk(100), minutes(0, 100))
+    frame = read_candles(connection, M1, 1, minutes(10, 20))
+    pd.testing.assert_frame_equal(frame, walk(100)[10:20].reset_index(drop=True))
+    assert tuple(frame.columns) == CANDLE_COLUMNS
+
+
+def test_no_rows_are_a_frame_of_the_same_types(connection: Connection) -> None:
+    seed_reference(connection)
+    load_frame(connection, walk(1), minutes(0, 1))
+    empty = read_candles(connection, M1, 1, minutes(5, 9))
+    assert empty.empty
+    assert empty.dtypes.equals(read_candles(connection, M1, 1, minutes(0, 1)).dtypes)
+    assert empty.dtypes.equals(walk(1).dtypes)
+
+
+def test_extreme_values_come_back_bit_for_bit(connection: Connection) -> None:
+    seed_reference(connection)
+    frame = candles(range(4), price=[1e-12, 1e12, 0.1 + 0.2, 5e11 / 3])
+    frame["volume"] = [0.0, 1e18, 5e-324, 2.0**53 + 2]
+    frame["trade_count"] = [0, 10**12, 1, 2**33]
+    load_frame(connection, frame, minutes(0, 4))
+    read = read_candles(connection, M1, 1, minutes(0, 4))
+    assert (read["open_time"] == frame["open_time"]).all()
+    for column in VALUE_COLUMNS:
+        assert read[column].to_numpy().tobytes() == frame[column].to_numpy().tobytes()
+
+
+def test_columns_may_be_written_to(connection: Connection) -> None:
+    seed_reference(connection)
+    load_frame(connection, walk(3), minutes(0, 3))
+    frame = read_candles(connection, M1, 1, minutes(0, 3))
+    frame["close"] = np.log(frame["close"])
+    frame.loc[0, "open"] = 1.0
+    assert frame.loc[0, "open"] == 1.0
+
+
+def test_every_table_is_counted(connection: Connection) -> None:
+    seed_reference(connection)
+    empty = {"candle_1m": 0, "candle_5m": 0, "candle_30m": 0, "candle_4h": 0}
+    assert count_candles(connection) == empty
+    connection.commit()
+    load_frame(connection, walk(7), minutes(0, 7))
+    for timeframe, places in ((M5, [0, 1]), (H4, [0])):
+        frame = candles(places, timeframe=timeframe).assign(
+            instrument_id=1, children_present=1, children_expected=5
+        )
+        merge_coarse(connection, timeframe, frame, run_id="r")
+    assert count_candles(connection) == empty | {"candle_1m": 7, "candle_5m": 2, "candle_4h": 1}
+
+
+def test_only_the_months_asked_for_are_looked_at(connection: Connection) -> None:
+    seed_reference(connection)
+    for month in (0, 40, 80):
+        first = month * 1440
+        load_frame(
+            connection,
+            candles(range(first, first + 3)),
+            minutes(first, first + 3),
+            path=str(month),
+        )
+    plan = "\n".join(
+        row[0]
+        for row in query(
+            connection,
+            "EXPLAIN SELECT * FROM market.candle_as_of('1m', now()) WHERE instrument_id = 1 "
+            "AND open_time >= '2024-02-01' AND open_time < '2024-02-20'",
+        )
+    )
+    assert "candle_1m_2024_02" in plan
+    assert "candle_1m_2024_01" not in plan
+    assert "candle_5m" not in plan
+    assert "candle_revision_pkey" in plan

@@ -50,7 +50,7 @@ def publish_new(
 def _send_chart(
     conn: Connection, settings: Settings, sender: Sender, stored: StoredFit, title: str
 ) -> bool:
-    key = f"chart:{stored.timeframe.label}:{stored.fit_run_id}"
+    key = f"chart:{title.replace(' - ', ':')}:{stored.timeframe.label}:{stored.fit_run_id}"
     if is_published(conn, key):
         return False
     candles = newest_candles(conn, stored.timeframe, stored.instrument_id, settings)

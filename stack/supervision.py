@@ -27,7 +27,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from include.market.errors import SourceUnavailableError
 from stack.environment import clean_environment
 from stack.layout import Layout, StackRecord, write_private
-from stack.parts import Part, parts_of
+from stack.parts import AIRFLOW_PARTS, Part, parts_of
 from stack.postgres import EmbeddedPostgres
 from stack.processes import (
     command_line,
@@ -186,6 +186,22 @@ def start_parts(layout: Layout, names: Iterable[str]) -> None:
                     ) from None
 
 
+def _begin_stopping(layout: Layout) -> None:
+    """Tell the last parts to end side by side; supervisord alone would end one after the other.
+
+    The API server is not among them: tasks that are just ending still report to it.
+    """
+    last = max(part.priority for part in AIRFLOW_PARTS)
+    try:
+        with _server(layout) as server:
+            for part in AIRFLOW_PARTS:
+                if part.priority == last:
+                    server.stopProcess(part.name, False)
+    except (OSError, xmlrpc.client.Error):
+        # It stops them all the same, only slower.
+        return
+
+
 def stop_everything(layout: Layout) -> list[str]:
     """Stop all that is provably of this stack; return the names of what was running.
 
@@ -196,6 +212,7 @@ def stop_everything(layout: Layout) -> list[str]:
     supervisor = supervisor_process(layout)
     if supervisor is not None:
         stopped.append("supervisord and its parts")
+        _begin_stopping(layout)
         end_processes([supervisor], ((signal.SIGTERM, 120.0), (signal.SIGKILL, 5.0)))
     # A backend is never signalled by us: its server ends it.
     spared = {process.pid for process in marked_processes(layout.state, "postgres")}

@@ -10,7 +10,7 @@ from include.market.timeframe import Timeframe
 from include.market.universe import Universe
 from include.notify.sender import Message, Sender
 from include.report.figures import draw_channel_chart
-from include.report.messages import RiverCounts, channel_caption, river_summary
+from include.report.messages import channel_caption, river_summary
 from include.warehouse.counts import read_counts
 from include.warehouse.engine import Connection
 from include.warehouse.models import StoredFit, latest_fit
@@ -74,22 +74,11 @@ def _send_summary(conn: Connection, sender: Sender, newest: StoredFit) -> bool:
     if is_published(conn, key) or newest.recorded_at is None:
         return False
     counts = read_counts(conn)
-    if counts.span_start is None or counts.span_end is None:
+    if counts is None:
         return False
     message = Message(
         title="River summary",
-        text=river_summary(
-            RiverCounts(
-                span_start=counts.span_start,
-                span_end=counts.span_end,
-                candles=counts.candles,
-                gaps=counts.gaps,
-                quarantined=counts.quarantined,
-                segments=counts.segments,
-                channels_published=counts.channels_published,
-                channels_declined=counts.channels_declined,
-            )
-        ),
+        text=river_summary(counts),
         event_key=key,
         event_time=newest.recorded_at,
     )

@@ -15,6 +15,7 @@ from include.simulator.control import MAX_STREAMS, Subscriptions, parse_stream
 from include.simulator.feed import Feed, TradeFeed, open_feed
 from include.simulator.rest import Venue
 
+_CLOSE_TIMEOUT_S = 2.0
 _CONTROL = {WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG}
 
 
@@ -51,7 +52,7 @@ class StreamHub:
         combined = request.path == "/stream"
         path = request.query.get("streams", "") if combined else request.match_info.get("streams")
         names = [name for name in (path or "").split("/") if name]
-        socket = web.WebSocketResponse(autoping=False)
+        socket = web.WebSocketResponse(autoping=False, timeout=_CLOSE_TIMEOUT_S)
         await socket.prepare(request)
         if len(names) > MAX_STREAMS:
             await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"Too many streams")
@@ -67,8 +68,7 @@ class StreamHub:
 
     async def close(self) -> None:
         """Tell every connection that the server goes down, and close it."""
-        for connection in list(self._connections):
-            await connection.shut_down()
+        await asyncio.gather(*(connection.shut_down() for connection in self._connections))
 
 
 class Connection:
@@ -128,7 +128,7 @@ class Connection:
             elif message.type is WSMsgType.PONG:
                 self._note_pong(message.data)
             else:
-                text = message.data if message.type is WSMsgType.TEXT else message.data.decode()
+                text = _text_of(message)
                 await self._socket.send_str(self._subscriptions.answer(text))
                 self._changed.set()
 
@@ -206,3 +206,9 @@ class Connection:
         if self._subscriptions.combined:
             return f'{{"stream":"{name}","data":{event}}}'
         return event
+
+
+def _text_of(message: WSMessage) -> str:
+    if message.type is WSMsgType.TEXT:
+        return str(message.data)
+    return bytes(message.data).decode(errors="replace")

@@ -117,6 +117,7 @@ def replace_gaps(
     connection: Connection,
     dataset: str,
     instrument_id: int,
+    *,
     known: Sequence[OpenGap],
     settlement: Settlement,
 ) -> None:

@@ -151,7 +151,7 @@ def merge_coarse(
             copy_staged(connection, rows)
             receipt = merge_staged(connection, Batch(timeframe, span, source, run_id, rows.count))
         for instrument_id, parts in rolled_up.items():
-            _cover_buckets(connection, timeframe, instrument_id, parts, receipt.load_id)
+            _cover_buckets(connection, timeframe, instrument_id, parts, load_id=receipt.load_id)
     return receipt
 
 
@@ -169,7 +169,7 @@ def _load(connection: Connection, work: _Work) -> LoadReceipt:
         receipt = merge_staged(connection, work.batch)
         for instrument_id, spans in series.items():
             for span in spans:
-                _settle(connection, work, instrument_id, span, receipt.load_id)
+                _settle(connection, work, instrument_id, span, load_id=receipt.load_id)
         connection.execute(
             statement("ledger/mark_loaded"),
             {"landing_id": work.landing.landing_id, "load_id": receipt.load_id},
@@ -224,7 +224,7 @@ def _find_series(connection: Connection, work: _Work) -> dict[int, list[Span]]:
 
 
 def _settle(
-    connection: Connection, work: _Work, instrument_id: int, span: Span, load_id: int | None
+    connection: Connection, work: _Work, instrument_id: int, span: Span, *, load_id: int | None
 ) -> None:
     """Write down what is absent from ``span``, and cover the rest of it."""
     values = {
@@ -243,10 +243,12 @@ def _settle(
     ]
     settlement = settle_gaps(known, work.gaps, holes, span)
     if known or settlement.still_open:
-        replace_gaps(connection, work.batch.dataset, instrument_id, known, settlement)
+        replace_gaps(
+            connection, work.batch.dataset, instrument_id, known=known, settlement=settlement
+        )
     unproven = [gap.span for gap in settlement.still_open if gap.reason not in EXPLAINED_REASONS]
     proven = subtract_spans(span, unproven)
-    _extend_coverage(connection, work.batch.dataset, instrument_id, proven, load_id)
+    _extend_coverage(connection, work.batch.dataset, instrument_id, proven, load_id=load_id)
 
 
 def _cover_buckets(
@@ -254,6 +256,7 @@ def _cover_buckets(
     timeframe: Timeframe,
     instrument_id: int,
     spans: Sequence[Span],
+    *,
     load_id: int | None,
 ) -> None:
     proven = [
@@ -263,7 +266,7 @@ def _cover_buckets(
         if (start_ms := timeframe.ceil_ms(max(span.start_ms, base.start_ms)))
         < (end_ms := timeframe.floor_ms(min(span.end_ms, base.end_ms)))
     ]
-    _extend_coverage(connection, dataset_of(timeframe), instrument_id, proven, load_id)
+    _extend_coverage(connection, dataset_of(timeframe), instrument_id, proven, load_id=load_id)
 
 
 def _extend_coverage(
@@ -271,6 +274,7 @@ def _extend_coverage(
     dataset: str,
     instrument_id: int,
     proven: Sequence[Span],
+    *,
     load_id: int | None,
 ) -> None:
     if not proven:

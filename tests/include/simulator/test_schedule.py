@@ -49,7 +49,10 @@ def test_regimes_cover_all_time_and_change_their_name() -> None:
 
 def test_volatility_follows_the_regimes() -> None:
     schedule = VenueSchedule(5)
-    times = np.arange(20_000 * DAY_MS, 20_040 * DAY_MS, 3_600_000, dtype=np.int64)
+    span = Span(20_000 * DAY_MS, 20_040 * DAY_MS)
+    changes = [regime.span.start_ms for regime in schedule.regimes(span)[1:]]
+    grid = range(span.start_ms, span.end_ms, 3_600_000)
+    times = np.array(sorted({*grid, *changes}), dtype=np.int64)
     expected = [
         next(r.volatility_factor for r in schedule.regimes(Span(t, t + 1))) for t in times.tolist()
     ]

@@ -111,7 +111,7 @@ def test_subscriptions_change_while_connected(engine: SyntheticEngine, run_serve
                 if request["id"] == "one":
                     pushed = await read_events(socket, lambda events: len(events) >= 2)
                     assert {event["s"] for event in pushed} == {"BTCUSDT"}
-            await socket.send_str("{")
+            await socket.send_bytes(b"\xff{")
             replies += (await read_events(socket, lambda events: _answers(events, None)))[-1:]
             with pytest.raises(asyncio.TimeoutError):
                 await socket.receive_str(timeout=0.1)

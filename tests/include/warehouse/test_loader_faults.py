@@ -19,7 +19,7 @@ from include.warehouse.engine import Connection
 from include.warehouse.fence import take_fence
 from include.warehouse.landing import Landing, get_landing
 from include.warehouse.loader import load_candles, load_scope
-from include.warehouse.merge import LoadReceipt, merge_staged
+from include.warehouse.merge import LoadReceipt, lock_series, merge_staged
 from tests.support.warehouse import (
     candles,
     checked_landing,
@@ -186,6 +186,24 @@ def test_overlapping_loads_in_opposite_orders_neither_block_nor_lose_anything(
     updated = sum(receipt.updated for receipt in receipts)
     connection.commit()
     assert written(connection)["market.candle_revision"] == updated
+
+
+def test_a_load_counts_from_the_instant_it_has_its_locks(
+    connection: Connection, dial: Dial, landing: Landing
+) -> None:
+    holder, waiter, watcher = dial(), dial(), dial()
+    lock_series(holder, "candle_1m", [1])
+    waiting = "SELECT count(*) FROM pg_locks WHERE pid = %s AND NOT granted"
+    with ThreadPoolExecutor(1) as pool:
+        load = pool.submit(load_landing, waiter, landing, walk(600))
+        while query(watcher, waiting, waiter.info.backend_pid) != [(1,)]:
+            assert not load.done()
+        [(before,)] = query(watcher, "SELECT clock_timestamp()")
+        holder.commit()
+        load.result(timeout=60)
+    assert query(connection, "SELECT min(recorded_at) > %s FROM market.candle_1m", before) == [
+        (True,)
+    ]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from typing import Any
 from airflow.sdk import Param, dag, task
 
 from include.airflow_bridge import assets
-from include.airflow_bridge.stage import stage_arguments
+from include.airflow_bridge.stage import run_key, stage_arguments
 from include.airflow_bridge.timetable import HistoryTimetable
 
 ARGUMENTS = {**stage_arguments("fetch", __doc__), "max_active_runs": 4}
@@ -54,7 +54,7 @@ def backfill_history() -> None:
 
         with source(instrument["venue"]) as exchange, warehouse("backfill_history") as conn:
             return backfill_instrument(
-                conn, exchange, storage_path, load_settings(), instrument, run_id=dag_run.run_id
+                conn, exchange, storage_path, load_settings(), instrument, run_id=run_key(dag_run)
             )
 
     fetch.expand(instrument=plan())

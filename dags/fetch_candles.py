@@ -15,7 +15,7 @@ from airflow.sdk import dag, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from include.airflow_bridge import assets
-from include.airflow_bridge.stage import stage_arguments
+from include.airflow_bridge.stage import run_key, stage_arguments
 
 
 @dag(schedule="* * * * *", **stage_arguments("fetch", __doc__))
@@ -37,7 +37,7 @@ def fetch_candles() -> None:
         for venue, symbols in load_universe().venues.items():
             with source(venue) as exchange, warehouse("fetch_candles") as conn:
                 landed |= fetch_new_candles(
-                    conn, exchange, storage_path, load_settings(), symbols, run_id=dag_run.run_id
+                    conn, exchange, storage_path, load_settings(), symbols, run_id=run_key(dag_run)
                 )
         if not landed:
             raise AirflowSkipException("no candle has closed since the last run")

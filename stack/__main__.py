@@ -2,80 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Sequence
-
-from include.market.errors import CandlewickError
-from stack import commands
-from stack.down import down
-from stack.layout import Layout
-from stack.settings import DEFAULTS, asked_settings, parse_settings
 
 INTERRUPTED = 130
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m stack",
-        description="Run Candlewick on this machine.",
-        epilog="Settings: " + ", ".join(f"{name}={value}" for name, value in DEFAULTS.items()),
-    )
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("up", help="start everything, run the main job, print a summary")
-    verbs.add_parser("down", help="stop everything; the data stay")
-    verbs.add_parser("status", help="show the parts; exit code 0 when all are healthy")
-    verbs.add_parser("env", help="print shell exports for tools")
-    for verb, text in (("psql", "open the warehouse"), ("logs", "show the last log lines")):
-        verbs.add_parser(verb, help=text, add_help=False)
-    return parser
-
-
-def run(arguments: Sequence[str]) -> int:
-    """Do what ``arguments`` say; return the exit code.
-
-    Raises:
-        CandlewickError: in one line, why it cannot be done.
-    """
-    # psql and logs take whatever follows, options included; argparse would claim those.
-    own, rest = (1, arguments[1:]) if arguments[:1] in (["psql"], ["logs"]) else (None, [])
-    parsed = _parser().parse_args(arguments[:own])
-    if parsed.verb == "up":
-        from stack.up import up
-
-        up(parse_settings(os.environ), asked_settings(os.environ), os.environ)
-        return 0
-    # Only where the state lies matters here; a wrong DAYS must not keep anybody from make down.
-    layout = Layout(parse_settings({"STATE": os.environ.get("STATE", "")}).state)
-    if parsed.verb == "down":
-        down(layout)
-    elif parsed.verb == "status":
-        return commands.status(layout)
-    elif parsed.verb == "env":
-        sys.stdout.write("\n".join(commands.env_lines(layout)) + "\n")
-    elif parsed.verb == "psql":
-        commands.psql(layout, rest, os.environ)
-    else:
-        commands.logs(layout, rest)
-    return 0
 
 
 def main() -> None:
     """Run, and turn every expected failure into one line on standard error."""
     try:
-        sys.exit(run(sys.argv[1:]))
-    except CandlewickError as error:
-        sys.exit(f"error: {_one_line(error)}")
+        # Imported here, so that Ctrl-C while modules load is no traceback either.
+        from include.market.errors import CandlewickError
+        from stack.cli import run
+
+        try:
+            sys.exit(run(sys.argv[1:]))
+        except (CandlewickError, OSError) as error:
+            sys.exit(f"error: {' '.join(str(error).split())}")
     except KeyboardInterrupt:
         sys.stderr.write("interrupted: what runs goes on; repeat make up, or end it by make down\n")
         sys.stderr.flush()
         # Threads may still wait for a part; nothing of theirs needs an orderly end.
         os._exit(INTERRUPTED)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from stack.parts import parts_of
 from stack.settings import StackSettings
 
 MIN_PYTHON = (3, 11)
+OWN_FOLDERS = ("secrets", "logs", "run", "airflow", "landing", "outbox")
 MIN_FREE_BYTES = 2_000_000_000
 BINANCE_URL = "https://data-api.binance.vision"
 
@@ -50,6 +51,13 @@ def check_folder(state: Path, min_free_bytes: int = MIN_FREE_BYTES) -> None:
         raise InvalidInputError(
             f"STATE={state}: {ancestor} is not writable; choose another folder with STATE=PATH"
         )
+    for name in OWN_FOLDERS:
+        folder = state / name
+        if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            raise InvalidInputError(
+                f"STATE={state}: {folder} belongs to another user; run make as that user, or "
+                "choose another folder with STATE=PATH"
+            )
     free = shutil.disk_usage(ancestor).free
     if free < min_free_bytes:
         raise InvalidInputError(

@@ -64,3 +64,8 @@ def wake_on(*assets: Any, safety_net: str = "*/15 * * * *") -> AssetOrTimeSchedu
     return AssetOrTimeSchedule(
         timetable=CronTriggerTimetable(safety_net, timezone="UTC"), assets=wake
     )
+
+
+def run_key(dag_run: Any) -> str:
+    """Return the name of a run's work: a retry goes on with it, a run that is cleared starts anew."""
+    return f"{dag_run.run_id}#{dag_run.clear_number}" if dag_run.clear_number else dag_run.run_id

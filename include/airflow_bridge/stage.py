@@ -67,5 +67,5 @@ def wake_on(*assets: Any, safety_net: str = "*/15 * * * *") -> AssetOrTimeSchedu
 
 
 def run_key(dag_run: Any) -> str:
-    """Return the name of a run's work: a retry goes on with it, a run that is cleared starts anew."""
+    """Return the name of a run's work: a retry goes on with it, a cleared run starts anew."""
     return f"{dag_run.run_id}#{dag_run.clear_number}" if dag_run.clear_number else dag_run.run_id

@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from include.market.errors import InvalidInputError
-from stack.airflow_api import AirflowApi
 from stack.console import Screen
 from stack.environment import clean_environment
 from stack.keys import ADMIN, load_keys
@@ -15,7 +14,7 @@ from stack.layout import Layout, StackRecord, load_record
 from stack.parts import BY_NAME
 from stack.postgres import find_binaries
 from stack.processes import STATE_MARK
-from stack.readiness import healthy_now
+from stack.readiness import parts_not_healthy
 from stack.summary import place_rows, status_table
 from stack.supervision import part_states
 
@@ -46,10 +45,9 @@ def status(layout: Layout) -> int:
     screen.say("")
     for name, value in place_rows(layout, record, keys):
         screen.say(f"{name:<18}{value}")
-    ill = [name for name, state in states.items() if not state.running]
-    ill += healthy_now(AirflowApi(record.airflow_url, keys.admin_password))
+    ill = parts_not_healthy(record, keys, states)
     if ill:
-        names = ", ".join(sorted(set(ill)))
+        names = ", ".join(ill)
         screen.say(f"[red]not healthy:[/] {names}; parts restart by themselves, see make logs")
         return 1
     if not record.river_done:

@@ -11,11 +11,13 @@ import requests
 
 from include.market.errors import ContractError, InvalidInputError, SourceUnavailableError
 from stack.airflow_api import AirflowApi
+from stack.keys import Keys
 from stack.layout import Layout, StackRecord
 from stack.river_progress import RIVER_DAGS
-from stack.supervision import part_states
+from stack.supervision import PartState, part_states
 
 POLL_S = 0.25
+RECENTLY = timedelta(minutes=1)
 HEARTBEATS = {
     "scheduler": "latest_scheduler_heartbeat",
     "triggerer": "latest_triggerer_heartbeat",
@@ -88,20 +90,25 @@ def wait_for_simulator(layout: Layout, record: StackRecord) -> dict[str, Any]:
     return found
 
 
-def unhealthy_parts(health: Mapping[str, Mapping[str, Any]], since: datetime) -> list[str]:
+def unhealthy_parts(
+    health: Mapping[str, Mapping[str, Any]],
+    since: datetime,
+    started: Mapping[str, datetime] | None = None,
+) -> list[str]:
     """Return which of Airflow's parts have not reported healthy at or after ``since``.
 
-    An old heartbeat does not count: right after a restart it may be a dead process's last one.
+    Nor does a heartbeat count from before its part ``started``: it is a dead process's last one.
     """
     missing = []
     if health.get("metadatabase", {}).get("status") != "healthy":
         missing.append("api-server")
-    for part, key in HEARTBEATS.items():
-        report = health.get(part, {})
-        beat = report.get(key)
-        fresh = beat is not None and datetime.fromisoformat(beat) >= since
+    for key, heartbeat in HEARTBEATS.items():
+        part, report = key.replace("_", "-"), health.get(key, {})
+        beat = report.get(heartbeat)
+        earliest = max(since, (started or {}).get(part, since))
+        fresh = beat is not None and datetime.fromisoformat(beat) >= earliest
         if report.get("status") != "healthy" or not fresh:
-            missing.append(part.replace("_", "-"))
+            missing.append(part)
     return missing
 
 
@@ -131,6 +138,14 @@ def wait_for_airflow(layout: Layout, api: AirflowApi, since: datetime) -> None:
     wait_until(parsed, layout, "dag-processor", 240)
 
 
-def healthy_now(api: AirflowApi) -> list[str]:
-    """Return which of Airflow's parts are not healthy right now."""
-    return unhealthy_parts(api.health(), datetime.now(UTC) - timedelta(minutes=1))
+def parts_not_healthy(
+    record: StackRecord, keys: Keys, states: Mapping[str, PartState]
+) -> list[str]:
+    """Return the names of the parts that cannot be used right now."""
+    now = datetime.now(UTC)
+    # A second of slack, for supervisord counts whole seconds.
+    started = {name: now - timedelta(seconds=state.uptime_s + 1) for name, state in states.items()}
+    missing = {name for name, state in states.items() if not state.running}
+    with AirflowApi(record.airflow_url, keys.admin_password) as api:
+        missing.update(unhealthy_parts(api.health(), now - RECENTLY, started))
+    return sorted(missing)

@@ -64,9 +64,12 @@ TOTALS = """
 select (select count(*) from market.instrument) as instruments,
        (select count(*) from ledger.quarantine) as quarantined,
        (select count(*) from ledger.landing where state = 'held') as held,
-       (select count(*) from model.segment) as segments,
-       (select count(*) from model.channel where published) as published,
-       (select count(*) from model.channel where not published) as declined
+       (select count(*) from model.segment join model.fit_run using (fit_run_id) where is_current)
+         as segments,
+       (select count(*) from model.fit_run
+         where is_current and parameters ->> 'declined_reason' is null) as published,
+       (select count(*) from model.fit_run
+         where is_current and parameters ->> 'declined_reason' is not null) as declined
 """
 
 # Airflow's metadata are read here rather than over its REST API, which the tasks themselves need.

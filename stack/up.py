@@ -30,7 +30,7 @@ from stack.keys import (
 from stack.layout import Layout, StackRecord, load_record, save_record
 from stack.parts import AIRFLOW_PARTS, cluster
 from stack.preflight import check_all, check_folder, check_python
-from stack.readiness import healthy_now, wait_for_airflow, wait_for_simulator
+from stack.readiness import RECENTLY, parts_not_healthy, wait_for_airflow, wait_for_simulator
 from stack.settings import COMPARED, StackSettings, choose_symbols, parse_settings
 from stack.summary import status_table, summary_table
 from stack.supervision import (
@@ -39,8 +39,6 @@ from stack.supervision import (
     start_supervisor,
     stop_everything,
 )
-
-RECENTLY = timedelta(minutes=1)
 
 
 def refuse_other_settings(
@@ -161,9 +159,7 @@ class _Rise:
 
     def _is_healthy(self) -> bool:
         states = part_states(self._layout) or {}
-        if not states or not all(state.running for state in states.values()):
-            return False
-        return not healthy_now(AirflowApi(self._record.airflow_url, self._keys.admin_password))
+        return bool(states) and not parts_not_healthy(self._record, self._keys, states)
 
     def _start_postgres(self) -> bool:
         server = cluster(self._layout, self._record)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -173,4 +173,6 @@ def test_health_counts_only_with_a_fresh_heartbeat() -> None:
     assert unhealthy_parts(HEALTHY | ill, SINCE) == ["dag-processor"]
     never = {"triggerer": {"status": None, "latest_triggerer_heartbeat": None}}
     assert unhealthy_parts(HEALTHY | never, SINCE) == ["triggerer"]
+    restarted = {"scheduler": SINCE + timedelta(seconds=6), "triggerer": SINCE}
+    assert unhealthy_parts(HEALTHY, SINCE, restarted) == ["scheduler"]
     assert unhealthy_parts({}, SINCE) == ["api-server", "scheduler", "triggerer", "dag-processor"]

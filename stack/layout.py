@@ -99,15 +99,26 @@ class Layout:
             folder.mkdir(mode=0o700, exist_ok=True)
         for folder in (self.landing, self.outbox, self.logs / "tasks"):
             folder.mkdir(exist_ok=True)
-        self._make_socket_folder()
 
-    def _make_socket_folder(self) -> None:
+    def make_socket_folder(self) -> None:
+        """Create the folder of the control socket, for the owner only.
+
+        Raises:
+            InvalidInputError: it is in the temporary folder, and somebody else made it.
+        """
         folder = self.supervisor_socket.parent
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.stat().st_uid != os.geteuid():
             raise InvalidInputError(
                 f"{folder} belongs to another user: choose a STATE folder with a shorter path"
             )
+
+    def remove_socket(self) -> None:
+        """Remove the control socket, and its folder if that is in the temporary one."""
+        self.supervisor_socket.unlink(missing_ok=True)
+        folder = self.supervisor_socket.parent
+        if folder != self.run and folder.exists():
+            folder.rmdir()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

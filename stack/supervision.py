@@ -123,6 +123,7 @@ def start_supervisor(layout: Layout, record: StackRecord, inherited: Mapping[str
     Raises:
         SourceUnavailableError: it did not come up; its own words are in the message.
     """
+    layout.make_socket_folder()
     write_private(layout.supervisor_config, render_config(layout, record))
     finished = subprocess.run(
         [sys.executable, "-m", "supervisor.supervisord", "-c", str(layout.supervisor_config)],
@@ -224,5 +225,5 @@ def stop_everything(layout: Layout) -> list[str]:
     if server.running_process() is not None:
         stopped.append("postgres")
         server.clear_way()
-    layout.supervisor_socket.unlink(missing_ok=True)
+    layout.remove_socket()
     return stopped

@@ -73,6 +73,8 @@ def test_a_long_state_path_gets_a_short_control_socket(tmp_path: Path) -> None:
     long = Layout(tmp_path / ("x" * 120))
     assert len(str(long.supervisor_socket)) < 98
     assert long.supervisor_socket != Layout(tmp_path / ("y" * 120)).supervisor_socket
-    long.make_folders()
+    long.make_socket_folder()
     assert mode(long.supervisor_socket.parent) == 0o700
-    long.supervisor_socket.parent.rmdir()
+    long.remove_socket()
+    assert not long.supervisor_socket.parent.exists()
+    long.remove_socket()

@@ -20,7 +20,11 @@ from include.airflow_bridge import assets
 from include.airflow_bridge.stage import run_key, stage_arguments
 from include.airflow_bridge.timetable import HistoryTimetable
 
-ARGUMENTS = {**stage_arguments("fetch", __doc__), "max_active_runs": 4}
+ARGUMENTS = {
+    **stage_arguments("fetch", __doc__),
+    "max_active_runs": 4,
+    "allowed_run_types": ("scheduled", "manual", "backfill"),
+}
 
 
 @dag(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from airflow.sdk import (
@@ -16,7 +16,8 @@ from airflow.sdk import (
 from include.airflow_bridge.failures import notify_failure
 from include.market.errors import FinalError, RateLimitedError
 
-FIRST_DAY = datetime(2017, 1, 1, tzinfo=UTC)
+# History is backfill_history's work alone: a backfill of a stage would only be idle runs.
+RUN_TYPES = ("scheduled", "manual", "asset_triggered", "asset_materialization")
 # What repeating cannot mend fails at once; a venue that asks for rest gets it, its slot freed.
 RETRY_BY_ERROR = ExceptionRetryPolicy(
     rules=[
@@ -38,8 +39,9 @@ def stage_arguments(stage: str, doc_md: str | None) -> dict[str, Any]:
     first could only fight over the same work.
     """
     return {
-        "start_date": FIRST_DAY,
+        # No start_date: with one, every DAG would also run the moment it first appears.
         "catchup": False,
+        "allowed_run_types": RUN_TYPES,
         "max_active_runs": 1,
         "doc_md": doc_md,
         "tags": [f"stage:{stage}"],

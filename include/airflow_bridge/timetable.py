@@ -76,10 +76,14 @@ class HistoryTimetable(Timetable):
 
 
 def _run_info(start: datetime, end: datetime) -> DagRunInfo:
-    # Airflow knows a run by its logical date alone. Two ranges that start on the same day are two
-    # pieces of work, so the number of days rides in the microseconds of the start.
-    stamped = start + timedelta(microseconds=(end - start).days)
-    return DagRunInfo.interval(start=pendulum.instance(stamped), end=pendulum.instance(end))
+    # Airflow knows a run by its logical date, and names it by its run_after. Ranges that share a
+    # day at either end are different pieces of work, so the number of days rides in the
+    # microseconds of both: alike only for equal ranges.
+    stamp = timedelta(microseconds=(end - start).days)
+    return DagRunInfo(
+        run_after=pendulum.instance(end + stamp),
+        data_interval=DataInterval(pendulum.instance(start + stamp), pendulum.instance(end)),
+    )
 
 
 def _day_of(instant: datetime) -> datetime:

@@ -58,6 +58,8 @@ for dag in bag.dags.values():
     laws[dag.dag_id] = {
         "file": dag.fileloc, "doc": dag.doc_md or "", "tags": sorted(dag.tags),
         "max_active_runs": dag.max_active_runs, "catchup": dag.catchup,
+        "start_date": dag.start_date,
+        "run_types": sorted(str(t.value) for t in dag.allowed_run_types or ()),
         "callback": getattr(dag.on_failure_callback, "__name__", None),
         "timetable": type(dag.timetable).__name__,
         "assets": sorted(key.uri for key, _ in wakes.iter_assets()) if wakes else [],
@@ -133,6 +135,15 @@ def test_the_river_is_linked_by_assets_without_a_break(dags: dict[str, Any]) -> 
     for giver, taker in river:
         assert produced[giver] & set(dags[taker]["assets"]), (giver, taker)
         assert dags[taker]["timetable"] == "AssetOrTimeSchedule", taker
+
+
+def test_only_history_can_be_backfilled(dags: dict[str, Any]) -> None:
+    backfillable = {dag_id for dag_id, dag in dags.items() if "backfill" in dag["run_types"]}
+    assert backfillable == {"backfill_history"}
+
+
+def test_no_dag_runs_merely_because_it_appeared(dags: dict[str, Any]) -> None:
+    assert {dag_id for dag_id, dag in dags.items() if dag["start_date"]} == set()
 
 
 def test_only_what_asks_a_venue_holds_its_slots(dags: dict[str, Any]) -> None:

@@ -19,6 +19,12 @@ days = st.dates(min_value=datetime(2017, 1, 1).date(), max_value=datetime(2026, 
 def runs(
     first: datetime, last: datetime, *, catchup: bool = True
 ) -> list[tuple[datetime, datetime]]:
+    return [(start, end) for start, end, _ in run_infos(first, last, catchup=catchup)]
+
+
+def run_infos(
+    first: datetime, last: datetime, *, catchup: bool = True
+) -> list[tuple[datetime, datetime, datetime]]:
     """Walk the timetable the way Airflow's backfill does."""
     import pendulum
 
@@ -30,7 +36,7 @@ def runs(
     while info := HistoryTimetable().next_dagrun_info_v2(
         last_dagrun_info=info, restriction=restriction
     ):
-        found.append((info.data_interval.start, info.data_interval.end))
+        found.append((info.data_interval.start, info.data_interval.end, info.run_after))
     return found
 
 
@@ -57,6 +63,27 @@ def test_ranges_that_begin_alike_are_different_runs_and_equal_ranges_the_same() 
     seven, three = runs(first, first + 6 * DAY), runs(first, first + 2 * DAY)
     assert seven[0][0] != three[0][0]
     assert runs(first, first + 6 * DAY) == seven
+
+
+@given(days, st.integers(min_value=0, max_value=30), st.integers(min_value=0, max_value=30))
+def test_airflow_gives_two_ranges_one_run_id_only_when_they_are_equal(
+    first: datetime, left: int, right: int
+) -> None:
+    from airflow.models import DagRun
+    from airflow.utils.types import DagRunType
+
+    def run_ids(start: datetime, end: datetime) -> list[str]:
+        return [
+            DagRun.generate_run_id(
+                run_type=DagRunType.BACKFILL_JOB, logical_date=info[0], run_after=info[2]
+            )
+            for info in run_infos(start, end)
+        ]
+
+    last = first + 30 * DAY
+    same_end = {run_ids(first + left * DAY, last)[-1], run_ids(first + right * DAY, last)[-1]}
+    starts = {run_infos(first + shift * DAY, last)[-1][0] for shift in (left, right)}
+    assert len(same_end) == len(starts)
 
 
 def test_days_that_are_not_over_are_left_out() -> None:

@@ -30,19 +30,19 @@ def cascade_changes(
     token = take_fence(conn, stage)
     inserted = updated = 0
     with conn.transaction():
-        hold_fence(conn, stage, token)
         todo = read_changes(conn, stage, f"candle_{source.label}")
-        for instrument_id, spans in touched_spans(todo.changes, target).items():
-            covered = coverage(conn, f"candle_{source.label}", instrument_id)
-            settled = [part for span in spans for part in settled_buckets(covered, span, target)]
-            for span in _chunks(settled):
-                children = read_candles(conn, source, instrument_id, span)
-                coarse = roll_up(children, source, target).assign(instrument_id=instrument_id)
-                receipt = merge_coarse(
-                    conn, target, coarse, run_id=run_id, spans={instrument_id: [span]}
-                )
-                inserted += receipt.inserted
-                updated += receipt.updated
+        settled = _settled_spans(conn, todo.changes, source, target)
+        # Held only now: a held fence has a transaction id, and while that is open no stage may
+        # read what others have committed since.
+        hold_fence(conn, stage, token)
+        for instrument_id, span in settled:
+            children = read_candles(conn, source, instrument_id, span)
+            coarse = roll_up(children, source, target).assign(instrument_id=instrument_id)
+            receipt = merge_coarse(
+                conn, target, coarse, run_id=run_id, spans={instrument_id: [span]}
+            )
+            inserted += receipt.inserted
+            updated += receipt.updated
         move_cursor(conn, stage, todo.upto_xid)
     return {"inserted": inserted, "updated": updated}
 
@@ -53,6 +53,19 @@ def touched_spans(changes: Iterable[Change], target: Timeframe) -> dict[int, lis
     for change in changes:
         spans[change.instrument_id].append(touched_span(change.span, target))
     return {instrument_id: merge_spans(found) for instrument_id, found in spans.items()}
+
+
+def _settled_spans(
+    conn: Connection, changes: Iterable[Change], source: Timeframe, target: Timeframe
+) -> list[tuple[int, Span]]:
+    """Return what to rebuild: instrument and span of whole, wholly covered buckets."""
+    found: list[tuple[int, Span]] = []
+    for instrument_id, spans in touched_spans(changes, target).items():
+        covered = coverage(conn, f"candle_{source.label}", instrument_id)
+        for span in spans:
+            settled = settled_buckets(covered, span, target)
+            found += [(instrument_id, chunk) for chunk in _chunks(settled)]
+    return found
 
 
 def _chunks(spans: Iterable[Span]) -> Iterable[Span]:

@@ -1,4 +1,4 @@
-"""What happens when a DAG run fails: one message a run, whoever calls and however often."""
+"""What happens when a DAG run fails: it is told once, whoever calls and however often."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def notify_failure(context: dict[str, Any]) -> None:
-    """DAG-level ``on_failure_callback``: say once per run what failed, and where to look.
+    """DAG-level ``on_failure_callback``: say once what failed, and where to look.
 
     Runs in the DAG processor, also for tasks that were killed; a message that cannot be delivered
     is logged and never fails anything.
@@ -27,6 +27,7 @@ def notify_failure(context: dict[str, Any]) -> None:
     failed = FailedRun(
         dag_id=dag_run.dag_id,
         run_id=dag_run.run_id,
+        recurring=str(getattr(dag_run, "run_type", "")).endswith(("scheduled", "asset_triggered")),
         task_ids=_failed_task_ids(context),
         reason=str(context.get("reason") or "failed"),
         ui_url=conf.get("api", "base_url", fallback=""),

@@ -101,7 +101,7 @@ def exports(text: str) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words if "=" in word)
 
 
-def wait_until(done: Callable[[], bool], what: str, *, within_s: float = 180) -> None:
+def wait_until(done: Callable[[], bool], what: str, *, within_s: float = 300) -> None:
     deadline = time.monotonic() + within_s
     while not done():
         assert time.monotonic() < deadline, f"waited {within_s:g} s for: {what}"

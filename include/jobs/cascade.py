@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import time
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from include.cascade.rollup import roll_up, settled_buckets, touched_span
@@ -11,9 +12,11 @@ from include.market.timeframe import DAY_MS, Timeframe
 from include.warehouse.candles import read_candles
 from include.warehouse.engine import Connection
 from include.warehouse.fence import hold_fence, take_fence
-from include.warehouse.ledger import Change, coverage, move_cursor, read_changes
+from include.warehouse.ledger import Change, changes_in_flight, coverage, move_cursor, read_changes
 from include.warehouse.loader import merge_coarse
 
+HIDDEN_S = 20.0
+"""How long to wait, in seconds, for changes that an older open transaction hides."""
 CHUNK_MS = 90 * DAY_MS
 """Longest stretch of children held in memory at once."""
 
@@ -24,10 +27,23 @@ def cascade_changes(
     """Rebuild every ``target`` bucket that a change of ``source`` touches; return rows written.
 
     A bucket is built once all of it is covered, so none is ever stored half formed. The rows and
-    the stage's cursor move in one transaction.
+    the stage's cursor move in one transaction. Changes that an older open transaction still hides
+    are waited for a little: their event has been, and the next may be long in coming.
     """
     stage = f"cascade_{target.label}"
     token = take_fence(conn, stage)
+    deadline = time.monotonic() + HIDDEN_S
+    totals = Counter(_cascade_once(conn, source, target, token, run_id))
+    while changes_in_flight(conn, stage, f"candle_{source.label}") and time.monotonic() < deadline:
+        time.sleep(0.5)
+        totals.update(_cascade_once(conn, source, target, token, run_id))
+    return dict(totals)
+
+
+def _cascade_once(
+    conn: Connection, source: Timeframe, target: Timeframe, token: int, run_id: str
+) -> dict[str, int]:
+    stage = f"cascade_{target.label}"
     inserted = updated = 0
     with conn.transaction():
         todo = read_changes(conn, stage, f"candle_{source.label}")

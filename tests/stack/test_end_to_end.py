@@ -139,7 +139,7 @@ def check_truth(stack: Stack) -> int:
     A live candle is on its way through the cascade at any moment, so an invariant may lag by the
     seconds that takes; one that does not come true by itself fails.
     """
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 420
     while True:
         settled(stack)
         try:

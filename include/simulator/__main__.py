@@ -15,6 +15,9 @@ from include.market.errors import CandlewickError, InvalidInputError
 from include.simulator.catalogue import DEFAULT_SYMBOLS, list_symbols
 from include.simulator.clock import CLOCK_FORMS, Clock, parse_clock
 from include.simulator.engine import Engine
+from include.simulator.faults.routes import put_in_force
+from include.simulator.faults.scenario import Scenario, read_scenario
+from include.simulator.faults.table import list_faults
 from include.simulator.recordings import read_recordings
 from include.simulator.replay import ReplayEngine, days_to_now
 from include.simulator.rest import Venue
@@ -29,8 +32,10 @@ examples:
   python -m include.simulator --clock rate:60            one minute a second
   python -m include.simulator --engine replay --replay-path recordings/ --replay-shift now
 
-Point a client of Binance's spot market data at http://HOST:PORT and ws://HOST:PORT.
-GET /sim/info tells what is served, GET /sim/truth?symbol=BTCUSDT the synthetic ground truth.
+Point a client of Binance's spot market data at http://HOST:PORT and ws://HOST:PORT, one of
+USD-M futures too (/fapi, ws://HOST:PORT/market), one of the archive at http://HOST:PORT/data.
+GET /sim/info tells what is served, /sim/truth?symbol=BTCUSDT how prices were drawn,
+/sim/truth/candles what a perfect client holds; POST /sim/amendments changes that truth.
 """
 
 
@@ -38,7 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     """Return the command line's parser."""
     parser = argparse.ArgumentParser(
         prog="python -m include.simulator",
-        description="An exchange of your own: Binance spot market data, synthetic or replayed.",
+        description="An exchange of your own: Binance market data, synthetic or replayed.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -50,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_market(parser.add_argument_group("market"))
     _add_conduct(parser.add_argument_group("time and conduct"))
+    _add_misconduct(parser.add_argument_group("misconduct"))
     return parser
 
 
@@ -121,6 +127,17 @@ def _add_conduct(group: argparse._ArgumentGroup) -> None:
     )
 
 
+def _add_misconduct(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--scenario",
+        metavar="FILE",
+        help="YAML with faults and amendments that are in force from the start",
+    )
+    group.add_argument(
+        "--list-faults", action="store_true", help="print the table of faults and end"
+    )
+
+
 def build_venue(arguments: argparse.Namespace) -> Venue:
     """Return engine, clock and meter as the arguments wish.
 
@@ -144,24 +161,32 @@ def build_venue(arguments: argparse.Namespace) -> Venue:
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; return 0, or 2 where an argument cannot be right."""
     arguments = build_parser().parse_args(argv)
+    if arguments.list_faults:
+        print(list_faults())
+        return 0
     try:
+        scenario = read_scenario(arguments.scenario) if arguments.scenario else Scenario()
         venue = build_venue(arguments)
         settings = StreamSettings(push_s=arguments.push_ms / 1000.0, ping_s=arguments.ping_s)
-        asyncio.run(serve(venue, settings, host=arguments.host, port=arguments.port))
+        asyncio.run(serve(venue, settings, scenario, host=arguments.host, port=arguments.port))
     except CandlewickError as error:
         print(f"simulator: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-async def serve(venue: Venue, settings: StreamSettings, *, host: str, port: int) -> None:
-    """Serve until a signal asks to stop.
+async def serve(
+    venue: Venue, settings: StreamSettings, scenario: Scenario, *, host: str, port: int
+) -> None:
+    """Serve until a signal asks to stop, with a scenario's faults and amendments in force.
 
     Raises:
-        InvalidInputError: the address cannot be listened on.
+        InvalidInputError: the address cannot be listened on, or an amendment that cannot be right.
     """
+    app = build_app(venue, settings)
+    put_in_force(app, venue, scenario)
     runner = web.AppRunner(
-        build_app(venue, settings),
+        app,
         access_log=None,
         shutdown_timeout=2.0,
         max_line_size=MAX_LINE_BYTES,

@@ -86,7 +86,7 @@ def count_before(seed: int, listing: Listing, kind: str, day: int) -> int:
     weeks, rest = divmod(day - _FIRST_DAY, 7)
     weekday = (_FIRST_DAY + 3) % 7
     worth = weeks * sum(_WEEK) + sum(_WEEK[(weekday + i) % 7] for i in range(rest))
-    worth += _DAY_JITTER * keyed_uniform(seed, listing.symbol, "day-count", day)
+    worth += _DAY_JITTER * keyed_uniform(seed, listing.key, "day-count", day)
     per_day = listing.trades_per_day / (_FILLS_PER_ORDER if kind == "order" else 1.0)
     return int(worth * per_day)
 
@@ -100,7 +100,7 @@ def daily_rhythm(minutes: Floats) -> Floats:
 def build_cells(market: Market, listing: Listing, day: int) -> Cells:
     """Return the atoms of the UTC day number ``day``."""
     seed = market.schedule.seed
-    generator = keyed_generator(seed, listing.symbol, "cells", day)
+    generator = keyed_generator(seed, listing.key, "cells", day)
     process = market.process(listing.symbol)
     log_price = process.log_price(day)
     is_open = ~_closed_steps(market, day)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from include.market.errors import InvalidInputError
 from include.simulator.keyed import keyed_uniform
@@ -13,6 +13,9 @@ from include.simulator.keyed import keyed_uniform
 SYMBOL_PATTERN = re.compile(r"[A-Z0-9]{5,20}")
 MAX_DECIMALS = 8
 """Prices, quantities and their products are written with this many decimals, exactly."""
+SPOT, USDM = "spot", "usdm"
+VENUES = (SPOT, USDM)
+"""The two markets of the simulated exchange: spot and perpetual futures margined in dollars."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """One symbol of the simulated venue; sizes are powers of ten, ``10 ** -decimals``."""
+    """One symbol of a simulated venue; sizes are powers of ten, ``10 ** -decimals``."""
 
     symbol: str
     base: str
@@ -41,6 +44,12 @@ class Listing:
     lot_decimals: int
     trades_per_day: int = 0
     mean_lots: float = 1.0
+    venue: str = SPOT
+
+    @property
+    def key(self) -> str:
+        """Name under which the symbol's trading is drawn: another one at each venue."""
+        return self.symbol if self.venue == SPOT else f"{self.symbol}@{self.venue}"
 
     @property
     def tick_size(self) -> str:
@@ -79,6 +88,7 @@ _ASSETS = {
 }
 _FIXED = {"EUR": 1.08, "GBP": 1.27, "AUD": 0.66, "BRL": 0.19, "TRY": 0.03, "JPY": 0.0067}
 _DOLLARS = ("USDT", "USDC", "FDUSD", "TUSD", "BUSD", "DAI", "USD")
+_MARGINS = ("USDT", "USDC")
 _QUOTES = (*_DOLLARS, "BTC", "ETH", "BNB", *_FIXED)
 # Grids as Binance lists them where the level alone would give another one.
 _GRIDS = {"BTCUSDT": (2, 5), "ETHUSDT": (2, 4), "SOLUSDT": (2, 3), "BNBUSDT": (2, 3)}
@@ -158,6 +168,15 @@ def list_symbols(symbols: Sequence[str]) -> dict[str, Listing]:
         repeated = sorted({symbol for symbol in symbols if symbols.count(symbol) > 1})
         raise InvalidInputError(f"instruments repeat {', '.join(repeated)}: name each once")
     return {symbol: list_symbol(symbol) for symbol in symbols}
+
+
+def list_perpetuals(listings: Mapping[str, Listing]) -> dict[str, Listing]:
+    """Return the perpetual futures on those of ``listings`` that are quoted in a margin asset."""
+    return {
+        symbol: replace(listing, venue=USDM)
+        for symbol, listing in listings.items()
+        if listing.quote in _MARGINS
+    }
 
 
 def _grid(base_level: float, quote_level: float) -> tuple[int, int]:

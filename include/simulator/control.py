@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from include.simulator.interval import INTERVALS, Interval
+from include.simulator.interval import SPOT_INTERVALS, Interval
 
 METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 MAX_STREAMS = 1_024
 _INT64 = 2**63
+_PERPETUAL = "_perpetual"
 
 
 class ControlError(Exception):
@@ -29,7 +30,10 @@ class ControlError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A stream by name; ``kind`` is kline, trade or aggTrade, only a kline has an interval."""
+    """A stream by name; ``kind`` is kline, continuousKline, trade or aggTrade.
+
+    Only candles have an interval.
+    """
 
     name: str
     symbol: str
@@ -45,8 +49,12 @@ def parse_stream(name: str) -> Stream | None:
     if feed in ("trade", "aggTrade"):
         return Stream(name, symbol.upper(), feed)
     kind, _, label = feed.partition("_")
-    if kind == "kline" and label in INTERVALS:
-        return Stream(name, symbol.upper(), kind, INTERVALS[label])
+    if kind == "continuousKline" and symbol.endswith(_PERPETUAL):
+        symbol = symbol.removesuffix(_PERPETUAL)
+    elif kind != "kline":
+        return None
+    if label in SPOT_INTERVALS:
+        return Stream(name, symbol.upper(), kind, SPOT_INTERVALS[label])
     return None
 
 

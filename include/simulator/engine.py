@@ -69,12 +69,16 @@ class Window:
 class Engine(Protocol):
     """A market to ask. Every answer is a function of the question and ``now_ms`` alone.
 
-    Nothing later than ``now_ms`` is ever told. Methods may be called from several threads.
+    Nothing later than ``now_ms`` is ever told, except by ``minutes``. Methods may be called from
+    several threads.
     """
 
     name: str
     seed: int | None
-    listings: Mapping[str, Listing]
+
+    @property
+    def listings(self) -> Mapping[str, Listing]:
+        """All symbols that can be asked for."""
 
     def data_span(self, now_ms: int) -> Span:
         """Return the span of closed 1m candles that can be asked at ``now_ms``."""
@@ -84,6 +88,18 @@ class Engine(Protocol):
 
     def kline_at(self, symbol: str, interval: Interval, open_ms: int, now_ms: int) -> Kline | None:
         """Return one candle, as far as it has come by ``now_ms``; None where there is none."""
+
+    def minutes(self, symbol: str, span: Span) -> list[Kline]:
+        """Return the final 1m candles that open in ``span``, those still to come included."""
+
+    def mark_price(self, symbol: str, at_ms: int) -> str | None:
+        """Return the price at an instant as decimal text; None where there is none."""
+
+    def outages(self, span: Span) -> list[Span]:
+        """Return the spans, known to touch ``span``, in which the venue tells no candle."""
+
+    def futures(self) -> Engine:
+        """Return the market of perpetual futures that stands beside this one."""
 
     def trades(self, symbol: str, window: Window, now_ms: int) -> list[Trade]:
         """Return trades by time."""

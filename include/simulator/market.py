@@ -6,12 +6,14 @@ import math
 from collections.abc import Iterable
 
 from include.market.span import Span
-from include.simulator.catalogue import Listing, describe_asset
+from include.simulator.catalogue import SPOT, Listing, describe_asset
 from include.simulator.paths import Path, TrendSum
 from include.simulator.schedule import VenueSchedule
 
 _MARKET_SCALE = 0.75
 _OWN_SCALE = 0.65
+# Futures stand some ten basis points beside spot: a slow swing of this scale (see paths.py).
+_BASIS_SCALE = 0.002
 
 
 class Market:
@@ -67,6 +69,8 @@ class Market:
         for sign, asset in ((1.0, base), (-1.0, quote)):
             if asset.volatility:
                 parts.append((sign * asset.volatility, self._asset_path(asset.code)))
+        if listing.venue != SPOT:
+            parts.append((1.0, self._basis_path(f"basis:{listing.key}")))
         moving = [(weight, path) for weight, path in parts if weight]
         return TrendSum(math.log(base.level / quote.level), moving)
 
@@ -75,3 +79,7 @@ class Market:
             seed = self.schedule.seed
             self._own[code] = Path(seed, code, _OWN_SCALE, schedule=self.schedule)
         return self._own[code]
+
+    def _basis_path(self, name: str) -> Path:
+        schedule = self.schedule
+        return Path(schedule.seed, name, _BASIS_SCALE, schedule=schedule, is_quiet=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -39,6 +40,21 @@ def join_rows(klines: list[Kline]) -> Rows:
     """Return rising candles as rows."""
     opens = np.array([kline.open_ms for kline in klines], dtype=np.int64)
     return Rows(opens, [kline_json(kline) for kline in klines])
+
+
+def read_kline(text: str) -> Kline:
+    """Return a JSON array of 12 as a candle; it does not tell its first trade's id."""
+    opened, first, high, low, close, volume, closed, quote, count, taker, taker_quote, _ = (
+        json.loads(text)
+    )
+    prices = (first, high, low, close)
+    return Kline(opened, closed, *prices, volume, quote, taker, taker_quote, count, -1)
+
+
+def read_rows(texts: list[str]) -> Rows:
+    """Return rising JSON arrays as rows."""
+    opens = np.array([int(text[1 : text.index(",")]) for text in texts], dtype=np.int64)
+    return Rows(opens, texts)
 
 
 @dataclass(frozen=True, slots=True)

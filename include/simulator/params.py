@@ -5,31 +5,46 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from include.simulator.catalogue import Listing
 from include.simulator.engine import Window
 from include.simulator.interval import INTERVALS, Interval
 from include.simulator.protocol import VenueError
 
-DEFAULT_LIMIT = 500
-MAX_LIMIT = 1000
 _SYMBOL_RANGE = "^[A-Z0-9-_.]{1,20}$"
 _NUMBER_RANGE = "^[0-9]{1,20}$"
 _SYMBOLS_RANGE = '^\\["[A-Z0-9-_.]{1,20}"(,"[A-Z0-9-_.]{1,20}")*\\]$'
+MICROSECOND_UNITS = ("MICROSECOND", "microsecond")
 _MICROSECONDS_FROM = 100_000_000_000_000
-_UTC_ZONES = {"0", "+0", "-0", "0:00", "00:00", "+0:00", "+00:00", "-0:00", "-00:00"}
+_ZONE = re.compile(r"([+-]?)(\d{1,2})(?::([0-5]\d))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many rows a page has; where not strict, more than ``most`` means ``most``."""
+
+    default: int
+    most: int
+    is_strict: bool = False
+
+
+SPOT_LIMITS = Limits(500, 1_000)
 
 
 class Params:
     """One request's parameters; every ``read_`` method raises VenueError with Binance's code."""
 
-    def __init__(self, pairs: Sequence[tuple[str, str]], known: Sequence[str]) -> None:
-        """Take the query's pairs.
+    def __init__(
+        self, pairs: Sequence[tuple[str, str]], known: Sequence[str], *, time_unit: str = ""
+    ) -> None:
+        """Take the query's pairs and the header ``X-MBX-TIME-UNIT``.
 
         Raises:
             VenueError: -1101 for a repeated parameter, -1104 for one outside ``known``.
         """
         self._values = dict(pairs)
+        self.in_microseconds = time_unit in MICROSECOND_UNITS
         if len(self._values) != len(pairs):
             raise VenueError(-1101, "Duplicate values for a parameter detected.")
         read = sum(name in known for name in self._values)
@@ -71,12 +86,12 @@ class Params:
             raise VenueError(-1121, "Invalid symbol.")
         return symbols
 
-    def read_interval(self) -> Interval:
+    def read_interval(self, known: Mapping[str, Interval] = INTERVALS) -> Interval:
         """Return the mandatory ``interval`` (else -1102, -1120)."""
         label = self._mandatory("interval")
-        if label not in INTERVALS:
+        if label not in known:
             raise VenueError(-1120, "Invalid interval.")
-        return INTERVALS[label]
+        return known[label]
 
     def read_choice(self, name: str, choices: Sequence[str], *, code: int) -> str | None:
         """Return an optional word of ``choices`` (else ``code``)."""
@@ -101,22 +116,26 @@ class Params:
             return instant // 1000
         return instant
 
-    def read_limit(self) -> int:
-        """Return ``limit``, 500 by default, at most 1000 (0: -1130)."""
+    def read_limit(self, limits: Limits = SPOT_LIMITS) -> int:
+        """Return ``limit`` or its default; 0 is refused (-1130), too much cut or refused."""
         limit = self.read_number("limit")
-        if limit == 0:
+        if limit == 0 or (limit is not None and limit > limits.most and limits.is_strict):
             raise VenueError(-1130, "Data sent for parameter 'limit' is not valid.")
-        return min(DEFAULT_LIMIT if limit is None else limit, MAX_LIMIT)
+        return min(limits.default if limit is None else limit, limits.most)
 
-    def read_window(self) -> Window:
+    def read_window(self, limits: Limits = SPOT_LIMITS) -> Window:
         """Return ``startTime``, ``endTime`` and ``limit``."""
         start_ms, end_ms = self.read_time_ms("startTime"), self.read_time_ms("endTime")
-        return Window(self.read_limit(), start_ms, end_ms)
+        return Window(self.read_limit(limits), start_ms, end_ms)
 
-    def check_time_zone(self) -> None:
-        """Refuse a ``timeZone`` other than UTC: the simulator's candles are counted in UTC."""
-        if self._values.get("timeZone", "0") not in _UTC_ZONES:
+    def read_zone_ms(self) -> int:
+        """Return by how much ``timeZone`` is ahead of UTC, -12:00 to +14:00 (else -1130)."""
+        match = _ZONE.fullmatch(self._values.get("timeZone", "0").strip())
+        minutes = int(match[2]) * 60 + int(match[3] or 0) if match else 10**6
+        minutes = -minutes if match and match[1] == "-" else minutes
+        if not -12 * 60 <= minutes <= 14 * 60:
             raise VenueError(-1130, "Data sent for parameter 'timeZone' is not valid.")
+        return minutes * 60_000
 
     def _mandatory(self, name: str) -> str:
         if not self._values.get(name):

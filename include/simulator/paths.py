@@ -72,8 +72,20 @@ class PathBlock:
 class Path:
     """The keyed path of the market (``own`` false) or of one asset's own part."""
 
-    def __init__(self, seed: int, name: str, scale: float, *, schedule: VenueSchedule) -> None:
-        """Scale all deviations by ``scale``; the name ``market`` owns the market's slots."""
+    def __init__(
+        self,
+        seed: int,
+        name: str,
+        scale: float,
+        *,
+        schedule: VenueSchedule,
+        is_quiet: bool = False,
+    ) -> None:
+        """Scale all deviations by ``scale``; the name ``market`` owns the market's slots.
+
+        A quiet path is its trend alone.
+        """
+        self._is_quiet = is_quiet
         self._key = (seed, name)
         self._seed = seed
         self._scale = scale
@@ -127,6 +139,8 @@ class Path:
 
     def _build(self, day: int) -> PathBlock:
         times_ms = day * DAY_MS + np.arange(STEPS + 1, dtype=np.int64) * STEP_MS
+        if self._is_quiet:
+            return PathBlock(self.trend(times_ms), np.ones(STEPS + 1))
         volatility = self._clusters(day) * self._schedule.volatility(times_ms)
         noise = self._noise(day, volatility)
         return PathBlock(self.trend(times_ms) + self._scale * noise, volatility)

@@ -62,22 +62,32 @@ def list_json(rows: Iterable[str]) -> str:
     return f"[{','.join(rows)}]"
 
 
-def kline_event(symbol: str, interval: Interval, kline: Kline, now_ms: int) -> str:
-    """Return the stream's ``kline`` event; ``x`` tells whether the candle is closed.
+def kline_fields(interval: Interval, kline: Kline, symbol: str, *, is_closed: bool) -> str:
+    """Return a streamed candle's object; ``x`` tells whether it is closed, ``s`` may be left out.
 
     A candle without trades, or without known ids, has first and last trade id -1.
     """
     k = kline
     known = k.trade_count > 0 and k.first_id >= 0
     first_id, last_id = (k.first_id, k.first_id + k.trade_count - 1) if known else (-1, -1)
-    closed = "true" if now_ms > k.close_ms else "false"
+    closed = "true" if is_closed else "false"
+    name = f'"s":"{symbol}",' if symbol else ""
     return (
-        f'{{"e":"kline","E":{now_ms},"s":"{symbol}","k":{{"t":{k.open_ms},"T":{k.close_ms},'
-        f'"s":"{symbol}","i":"{interval.label}","f":{first_id},"L":{last_id},'
+        f'{{"t":{k.open_ms},"T":{k.close_ms},{name}'
+        f'"i":"{interval.label}","f":{first_id},"L":{last_id},'
         f'"o":"{k.open}","c":"{k.close}","h":"{k.high}","l":"{k.low}","v":"{k.volume}",'
         f'"n":{k.trade_count},"x":{closed},"q":"{k.quote_volume}","V":"{k.taker_volume}",'
-        f'"Q":"{k.taker_quote_volume}","B":"0"}}}}'
+        f'"Q":"{k.taker_quote_volume}","B":"0"}}'
     )
+
+
+def kline_event(
+    symbol: str, interval: Interval, kline: Kline, now_ms: int, *, is_closed: bool | None = None
+) -> str:
+    """Return the stream's ``kline`` event; unless told, ``now_ms`` decides whether it is closed."""
+    closed = now_ms > kline.close_ms if is_closed is None else is_closed
+    fields = kline_fields(interval, kline, symbol, is_closed=closed)
+    return f'{{"e":"kline","E":{now_ms},"s":"{symbol}","k":{fields}}}'
 
 
 def agg_trade_event(symbol: str, trade: AggTrade, now_ms: int) -> str:
@@ -106,11 +116,11 @@ def rate_limits(weight_per_minute: int) -> list[dict[str, object]]:
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def symbol_object(listing: Listing) -> dict[str, object]:
+def symbol_object(listing: Listing, status: str = "TRADING") -> dict[str, object]:
     """Return one entry of exchangeInfo's ``symbols``."""
     return {
         "symbol": listing.symbol,
-        "status": "TRADING",
+        "status": status,
         "baseAsset": listing.base,
         "baseAssetPrecision": 8,
         "quoteAsset": listing.quote,

@@ -11,7 +11,7 @@ from include.market.errors import InvalidInputError
 from include.market.span import Span
 from include.market.timeframe import DAY_MS
 from include.simulator.catalogue import MAX_DECIMALS, Listing, split_symbol
-from include.simulator.engine import AggTrade, Kline, Trade, Window
+from include.simulator.engine import AggTrade, Engine, Kline, Trade, Window
 from include.simulator.interval import MINUTE_MS, ONE_MINUTE, Interval
 from include.simulator.keyed import BlockCache
 from include.simulator.pages import Pager, Rows, join_rows
@@ -80,6 +80,24 @@ class ReplayEngine:
             if child.open_ms <= now_ms
         ]
         return fold_klines(known, interval)[0] if known else None
+
+    def futures(self) -> Engine:
+        """Return the engine itself: recordings are served as spot and as futures."""
+        return self
+
+    def minutes(self, symbol: str, span: Span) -> list[Kline]:
+        """Return the recorded 1m candles of ``span``, those still to come included."""
+        return self._minutes(symbol, span)
+
+    def mark_price(self, symbol: str, at_ms: int) -> str | None:
+        """Return the open of the minute of the instant; None where none is recorded."""
+        minute_ms = ONE_MINUTE.floor_ms(at_ms)
+        found = self._minutes(symbol, Span(minute_ms, minute_ms + MINUTE_MS))
+        return f"{Decimal(found[0].open):.8f}" if found else None
+
+    def outages(self, span: Span) -> list[Span]:
+        """Return nothing: a recording does not tell why a candle is absent."""
+        return []
 
     def trades(self, symbol: str, window: Window, now_ms: int) -> list[Trade]:
         """Return nothing: single trades are not recorded."""

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from include.market.span import Span
 from include.market.timeframe import DAY_MS
+from include.simulator.catalogue import SPOT
 from include.simulator.interval import MINUTE_MS
 from include.simulator.keyed import keyed_normal, keyed_uniform
 
@@ -33,10 +34,11 @@ class Regime:
 
 @dataclass(frozen=True, slots=True)
 class VenueSchedule:
-    """Regimes and outages of one seed."""
+    """Regimes and outages of one seed; every venue has outages of its own."""
 
     seed: int
     outages_per_year: float = 3.0
+    venue: str = SPOT
 
     def regimes(self, span: Span) -> list[Regime]:
         """Return the regimes that touch ``span``, whole, in order, no two neighbours alike."""
@@ -86,10 +88,11 @@ class VenueSchedule:
 
         It begins after noon UTC, so no two outages meet and every day has open hours.
         """
-        if keyed_uniform(self.seed, "outage", day) >= self.outages_per_year / 365.25:
+        prefix = "" if self.venue == SPOT else f"{self.venue}-"
+        if keyed_uniform(self.seed, f"{prefix}outage", day) >= self.outages_per_year / 365.25:
             return
-        begin = 720 + int(keyed_uniform(self.seed, "outage-start", day) * 720)
-        length = 90.0 * math.exp(0.9 * keyed_normal(self.seed, "outage-length", day))
+        begin = 720 + int(keyed_uniform(self.seed, f"{prefix}outage-start", day) * 720)
+        length = 90.0 * math.exp(0.9 * keyed_normal(self.seed, f"{prefix}outage-length", day))
         minutes = min(max(int(length), 5), _MAX_OUTAGE_MINUTES)
         start_ms = day * DAY_MS + begin * MINUTE_MS
         yield Span(start_ms, start_ms + minutes * MINUTE_MS)

@@ -7,15 +7,18 @@ import contextlib
 import time
 from collections import deque
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
-from include.simulator.control import MAX_STREAMS, Subscriptions, parse_stream
+from include.simulator.catalogue import SPOT, USDM
+from include.simulator.control import MAX_STREAMS, Stream, Subscriptions, parse_stream
 from include.simulator.feed import Feed, TradeFeed, open_feed
-from include.simulator.rest import Venue
+from include.simulator.venue import Venue
 
 _CLOSE_TIMEOUT_S = 2.0
+_FUTURES_PONG_S = 600.0
+_FUTURES_LANES = ("market", "public", "private")
 _CONTROL = {WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.PING, WSMsgType.PONG}
 
 
@@ -35,6 +38,24 @@ class StreamSettings:
     """When a connection is closed in any case."""
     messages_per_second: int = 5
     """Incoming frames of any kind beyond which a connection is closed."""
+    futures_push_s: float = 0.25
+    """How often an open candle of futures is told."""
+    futures_ping_s: float = 180.0
+    """How often connections to futures are sent a PING frame."""
+    futures_messages_per_second: int = 10
+    """The same limit of incoming frames for futures."""
+
+    def of_venue(self, venue: str) -> StreamSettings:
+        """Return the settings with those of the venue in their first place."""
+        if venue == SPOT:
+            return self
+        return replace(
+            self,
+            push_s=self.futures_push_s,
+            ping_s=self.futures_ping_s,
+            pong_timeout_s=_FUTURES_PONG_S,
+            messages_per_second=self.futures_messages_per_second,
+        )
 
 
 class StreamHub:
@@ -48,8 +69,13 @@ class StreamHub:
         self._connections: set[Connection] = set()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Serve one connection on ``/ws[/STREAM…]`` or ``/stream?streams=STREAM[/STREAM…]``."""
-        combined = request.path == "/stream"
+        """Serve one connection on ``/ws[/STREAM…]`` or ``/stream?streams=STREAM[/STREAM…]``.
+
+        Below ``/market``, ``/public`` and ``/private`` the streams are those of futures.
+        """
+        lane, _, _ = request.path.lstrip("/").partition("/")
+        name = USDM if lane in _FUTURES_LANES else SPOT
+        combined = request.path.endswith("/stream") and "streams" not in request.match_info
         path = request.query.get("streams", "") if combined else request.match_info.get("streams")
         names = [name for name in (path or "").split("/") if name]
         socket = web.WebSocketResponse(autoping=False, timeout=_CLOSE_TIMEOUT_S)
@@ -58,7 +84,7 @@ class StreamHub:
             await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=b"Too many streams")
             return socket
         subscriptions = Subscriptions(names, combined=combined)
-        connection = Connection(socket, self._venue, self._settings, subscriptions)
+        connection = Connection(socket, self._venue, name, self._settings, subscriptions)
         self._connections.add(connection)
         try:
             await connection.serve(self._executor)
@@ -78,13 +104,16 @@ class Connection:
         self,
         socket: web.WebSocketResponse,
         venue: Venue,
+        name: str,
         settings: StreamSettings,
         subscriptions: Subscriptions,
     ) -> None:
-        """Take over an accepted socket."""
+        """Take over an accepted socket; ``name`` is the market it listens to."""
         self._socket = socket
         self._venue = venue
-        self._settings = settings
+        self._name = name
+        self._engine = venue.market(name)
+        self._settings = settings.of_venue(name)
         self._subscriptions = subscriptions
         self._feeds: dict[str, Feed] = {}
         self._changed = asyncio.Event()
@@ -179,7 +208,7 @@ class Connection:
         return [
             (name, event)
             for name, feed in feeds.items()
-            for event in feed.collect(self._venue.engine, now_ms, is_push=is_push)
+            for event in feed.collect(self._engine, now_ms, is_push=is_push)
         ]
 
     def _match_feeds(self, now_ms: int) -> None:
@@ -188,8 +217,16 @@ class Connection:
         self._feeds = {name: feed for name, feed in self._feeds.items() if name in names}
         for name in names:
             stream = None if name in self._feeds else parse_stream(name)
-            if stream and stream.symbol in self._venue.engine.listings:
-                self._feeds[name] = open_feed(stream, now_ms)
+            feed = self._open_feed(stream, now_ms) if stream else None
+            if feed is not None:
+                self._feeds[name] = feed
+
+    def _open_feed(self, stream: Stream, now_ms: int) -> Feed | None:
+        if stream.symbol not in self._engine.listed(now_ms):
+            return None
+        if stream.interval and stream.interval.label not in self._engine.intervals:
+            return None
+        return open_feed(stream, now_ms, self._name)
 
     def _rest_s(self, feeds: dict[str, Feed], next_push_s: float) -> float:
         """Return the real seconds until the next event can be due."""

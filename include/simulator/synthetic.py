@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
@@ -17,12 +18,13 @@ from include.simulator.blocks import (
     count_before,
 )
 from include.simulator.candles import Candles, fold_candles, join_candles, list_klines, list_rows
-from include.simulator.catalogue import Listing
-from include.simulator.engine import AggTrade, Kline, Trade, Window
+from include.simulator.catalogue import SPOT, USDM, Listing, list_perpetuals
+from include.simulator.engine import AggTrade, Engine, Kline, Trade, Window
 from include.simulator.interval import MINUTE_MS, ONE_DAY, ONE_MINUTE, Interval
 from include.simulator.keyed import BlockCache, keyed_generator
 from include.simulator.market import Market
 from include.simulator.pages import Pager, Rows
+from include.simulator.paths import STEP_MS
 from include.simulator.schedule import HISTORY_START_MS, VenueSchedule
 from include.simulator.tape import (
     Tape,
@@ -41,19 +43,31 @@ class SyntheticEngine:
     name = "synthetic"
 
     def __init__(
-        self, seed: int, listings: Mapping[str, Listing], *, outages_per_year: float = 3.0
+        self,
+        seed: int,
+        listings: Mapping[str, Listing],
+        *,
+        outages_per_year: float = 3.0,
+        venue: str = SPOT,
     ) -> None:
-        """List ``listings``; the same seed always means the same market."""
+        """List ``listings``, all of ``venue``; the same seed always means the same market."""
         self.seed: int | None = seed
         self.listings = listings
         self._seed = seed
-        self._market = Market(VenueSchedule(seed, outages_per_year), listings.values())
+        self._market = Market(VenueSchedule(seed, outages_per_year, venue), listings.values())
         count = len(listings)
         self._cells: BlockCache[tuple[str, int], Cells] = BlockCache(count + 8)
         self._blocks: BlockCache[tuple[str, int], DayBlock] = BlockCache(2 * count + 64)
         self._folds: BlockCache[tuple[str, str, int], Candles] = BlockCache(200_000, weigh=len)
         self._rows: BlockCache[tuple[str, str, int], Rows] = BlockCache(200_000, weigh=len)
         self._tapes: BlockCache[tuple[str, int], Tape] = BlockCache(512)
+        self._marks: BlockCache[tuple[str, int], str] = BlockCache(50_000)
+
+    def futures(self) -> Engine:
+        """Return the perpetual futures on this market: other trades, a small basis."""
+        rate = self._market.schedule.outages_per_year
+        listings = list_perpetuals(self.listings)
+        return SyntheticEngine(self._seed, listings, outages_per_year=rate, venue=USDM)
 
     def data_span(self, now_ms: int) -> Span:
         """Return the span from the first candle to the last closed minute."""
@@ -82,6 +96,27 @@ class SyntheticEngine:
         if not len(candles):
             return None
         return list_klines(candles, interval, self.listings[symbol])[0]
+
+    def minutes(self, symbol: str, span: Span) -> list[Kline]:
+        """Return the final 1m candles of ``span``, those still to come included."""
+        start_ms = max(span.start_ms, HISTORY_START_MS)
+        parts: list[Candles] = []
+        for day in range(start_ms // DAY_MS, -(-span.end_ms // DAY_MS)):
+            until_ms = min((day + 1) * DAY_MS, span.end_ms)
+            candles = self._block(symbol, day).candles
+            bounds = np.searchsorted(candles.open_ms, (max(start_ms, day * DAY_MS), until_ms))
+            parts.append(candles.slice(int(bounds[0]), int(bounds[1])))
+        return list_klines(join_candles(parts), ONE_MINUTE, self.listings[symbol])
+
+    def mark_price(self, symbol: str, at_ms: int) -> str | None:
+        """Return the price of the instant, between trades; None before the first of them."""
+        if at_ms < HISTORY_START_MS:
+            return None
+        return self._marks.get((symbol, at_ms), lambda: self._build_mark(symbol, at_ms))
+
+    def outages(self, span: Span) -> list[Span]:
+        """Return the spans without any candle that touch ``span``, whole."""
+        return self._market.schedule.outages(span)
 
     def trades(self, symbol: str, window: Window, now_ms: int) -> list[Trade]:
         """Return trades by time."""
@@ -179,8 +214,13 @@ class SyntheticEngine:
     def _split(self, symbol: str, minute_ms: int) -> Tape:
         day, offset_ms = divmod(minute_ms, DAY_MS)
         cells = self._day_cells(symbol, day)
-        generator = keyed_generator(self._seed, symbol, "tape", minute_ms)
+        generator = keyed_generator(self._seed, self.listings[symbol].key, "tape", minute_ms)
         return split_minute(cells, offset_ms // MINUTE_MS, minute_ms, generator)
+
+    def _build_mark(self, symbol: str, at_ms: int) -> str:
+        day, offset_ms = divmod(at_ms, DAY_MS)
+        log_price = self._market.process(symbol).log_price(day)[offset_ms // STEP_MS]
+        return f"{math.exp(float(log_price)):.8f}"
 
     def _fold(self, symbol: str, interval: Interval, day: int) -> Candles:
         if interval is ONE_MINUTE:

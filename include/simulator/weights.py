@@ -8,28 +8,34 @@ from collections.abc import Callable
 from include.simulator.protocol import VenueError
 
 DEFAULT_WEIGHT_PER_MINUTE = 6_000
+FUTURES_WEIGHT_PER_MINUTE = 2_400
+FUNDING_REQUESTS = 500
+FUNDING_WINDOW_S = 300
+"""Requests for funding have a limit of their own: so many in five minutes."""
 
 
 class WeightMeter:
-    """Counts weight per address in whole minutes of real time; refused requests count too."""
+    """Counts weight per address in whole windows of real time; refused requests count too."""
 
     def __init__(
         self,
         limit: int = DEFAULT_WEIGHT_PER_MINUTE,
         *,
         now_s: Callable[[], float] = time.time,
+        window_s: int = 60,
     ) -> None:
-        """Refuse what goes beyond ``limit`` a minute."""
+        """Refuse what goes beyond ``limit`` in ``window_s`` seconds, by default a minute."""
         self.limit = limit
+        self._window_s = window_s
         self._now_s = now_s
-        self._minute = -1
+        self._window = -1
         self._used: dict[str, int] = {}
 
     def add(self, address: str, weight: int) -> int:
-        """Count a request and return the weight the address has used in this minute."""
-        minute = int(self._now_s() // 60)
-        if minute != self._minute:
-            self._minute = minute
+        """Count a request and return the weight the address has used in this window."""
+        window = int(self._now_s() // self._window_s)
+        if window != self._window:
+            self._window = window
             self._used.clear()
         self._used[address] = self._used.get(address, 0) + weight
         return self._used[address]
@@ -38,14 +44,15 @@ class WeightMeter:
         """Refuse a request whose address has used more than the limit.
 
         Raises:
-            VenueError: HTTP 429, code -1003, with the whole seconds until the next minute.
+            VenueError: HTTP 429, code -1003, with the whole seconds until the next window.
         """
         if used > self.limit:
-            wait_s = 60 - int(self._now_s() % 60)
+            wait_s = self._window_s - int(self._now_s() % self._window_s)
             raise VenueError(
                 -1003,
                 f"Too much request weight used; current limit is {self.limit} request weight per "
-                "1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API.",
+                f"{self._window_s // 60} MINUTE. Please use WebSocket Streams for live updates to "
+                "avoid polling the API.",
                 status=429,
                 retry_after_s=wait_s,
             )

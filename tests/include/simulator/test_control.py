@@ -21,6 +21,16 @@ def talk(subscriptions: Subscriptions, **request: object) -> Any:
         ("btcusdt@trade", Stream("btcusdt@trade", "BTCUSDT", "trade")),
         ("btcusdt@aggTrade", Stream("btcusdt@aggTrade", "BTCUSDT", "aggTrade")),
         ("ethbtc@kline_4h", Stream("ethbtc@kline_4h", "ETHBTC", "kline", INTERVALS["4h"])),
+        (
+            "btcusdt_perpetual@continuousKline_1m",
+            Stream(
+                "btcusdt_perpetual@continuousKline_1m",
+                "BTCUSDT",
+                "continuousKline",
+                INTERVALS["1m"],
+            ),
+        ),
+        ("btcusdt@continuousKline_1m", None),
         ("BTCUSDT@trade", None),
         ("btcusdt@kline_7m", None),
         ("btcusdt@depth", None),

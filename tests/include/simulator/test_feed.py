@@ -15,7 +15,9 @@ START_MS = 20_295 * 86_400_000 + 600 * MINUTE_MS
 def make_feed(name: str, now_ms: int) -> Feed:
     stream = parse_stream(name)
     assert stream is not None
-    return open_feed(stream, now_ms)
+    feed = open_feed(stream, now_ms)
+    assert feed is not None
+    return feed
 
 
 def collect(feed: Feed, engine: SyntheticEngine, now_ms: int, *, is_push: bool) -> list[Any]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from include.simulator.catalogue import list_symbols
 from include.simulator.engine import Window
-from include.simulator.params import Params
+from include.simulator.params import Limits, Params
 from include.simulator.protocol import VenueError
 
 LISTINGS = list_symbols(["BTCUSDT", "ETHUSDT"])
@@ -54,7 +54,7 @@ def test_milliseconds_and_microseconds_mean_the_same(instant_ms: int) -> None:
         (-1128, lambda: params(symbol="BTCUSDT", symbols="[]").read_symbols(LISTINGS)),
         (-1100, lambda: params(symbols="BTCUSDT").read_symbols(LISTINGS)),
         (-1121, lambda: params(symbols='["BTCUSDT","NOPE"]').read_symbols(LISTINGS)),
-        (-1130, lambda: params(timeZone="8").check_time_zone()),
+        (-1130, lambda: params(timeZone="15").read_zone_ms()),
         (-1101, lambda: Params([("limit", "1"), ("limit", "2")], KNOWN)),
         (-1104, lambda: params(bogus="1")),
     ],
@@ -70,4 +70,21 @@ def test_symbols_are_read_alone_or_as_a_list() -> None:
     assert params().read_symbols(LISTINGS) is None
     assert params(symbol="ETHUSDT").read_symbols(LISTINGS) == ["ETHUSDT"]
     assert params(symbols='["ETHUSDT", "BTCUSDT"]').read_symbols(LISTINGS) == ["ETHUSDT", "BTCUSDT"]
-    params(timeZone="0:00").check_time_zone()
+    assert params(timeZone="0:00").read_zone_ms() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("-12:00", -720), ("+14:00", 840), ("14", 840), ("-1", -60), (" 05:45", 345), ("0", 0)],
+)
+def test_time_zones_are_hours_and_minutes_ahead(text: str, minutes: int) -> None:
+    assert params(timeZone=text).read_zone_ms() == minutes * 60_000
+
+
+def test_limits_are_cut_at_spot_and_refused_at_futures() -> None:
+    futures = Limits(500, 1_500, is_strict=True)
+    assert params(limit="5000").read_limit() == 1_000
+    assert params(limit="1500").read_limit(futures) == 1_500
+    with pytest.raises(VenueError) as caught:
+        params(limit="1501").read_limit(futures)
+    assert caught.value.code == -1130

@@ -221,3 +221,10 @@ def test_recorded_months_come_back_to_the_letter(shared_data: Path) -> None:
 def test_folding_single_minutes_changes_nothing() -> None:
     kline = Kline(0, 59_999, "1", "1", "1", "1", "1", "1", "1", "1", 1, -1)
     assert fold_klines([kline], ONE_MINUTE) == [kline]
+
+
+def test_a_recording_of_candles_tells_no_seconds(replay: ReplayEngine, ask: Any) -> None:
+    venue = Venue(replay, FrozenClock(END_MS + 1_000), WeightMeter())
+    refused = ask("/api/v3/klines", "symbol=FILUSDT&interval=1s", of=venue)
+    assert (refused.status, refused.body["code"]) == (400, -1120)
+    assert "1s" not in venue.engine.intervals

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+from decimal import Decimal
 from typing import Any, Protocol
 
 import pytest
@@ -89,7 +91,7 @@ def test_trades_and_prices(ask: Ask, now_ms: int) -> None:
         ("/api/v3/ping", "x=1", 400, -1104),
         ("/sim/truth", "symbol=BTCUSDT&startTime=0", 400, -1127),
         ("/sim/truth", "symbol=BTCUSDT&startTime=9&endTime=8", 400, -1130),
-        ("/fapi/v1/klines", "", 404, -1000),
+        ("/fapi/v9/klines", "", 404, -1000),
     ],
 )
 def test_errors_are_json_with_binances_codes(
@@ -149,6 +151,7 @@ def test_info_tells_what_can_be_asked(ask: Ask, now_ms: int) -> None:
         "engine": "synthetic",
         "seed": 7,
         "symbols": ["BTCUSDT", "ETHUSDT", "ETHBTC", "ZZZUSDT"],
+        "futures": ["BTCUSDT", "ETHUSDT", "ZZZUSDT"],
         "data_from_ms": 1_502_928_000_000,
         "data_to_ms": now_ms - now_ms % 60_000,
         "server_time_ms": now_ms,
@@ -173,3 +176,74 @@ def test_truth_covers_the_last_thirty_days_or_the_span_asked_for(ask: Ask, now_m
     query = f"symbol=BTCUSDT&startTime={times[3]}&endTime={times[5]}"
     part = ask("/sim/truth", query).body["breakpoints"]
     assert [point["open_time_ms"] for point in part] == times[3:5]
+
+
+def test_times_are_told_in_microseconds_when_asked(venue: Venue, run_server: Any) -> None:
+    paths = [f"klines?{KLINES}&limit=3", "time"]
+    paths[1:1] = [f"{kind}?symbol=BTCUSDT&limit=3" for kind in ("aggTrades", "trades")]
+
+    async def work(session: ClientSession, base: str) -> list[Any]:
+        seen = []
+        for path in paths:
+            for headers in ({}, {"X-MBX-TIME-UNIT": "MICROSECOND"}):
+                async with session.get(f"{base}/api/v3/{path}", headers=headers) as reply:
+                    seen.append(await reply.json())
+        return seen
+
+    milli, micro, agg_milli, agg_micro, one_milli, one_micro, time_milli, time_micro = run_server(
+        venue, work
+    )
+    assert [[row[0] * 1_000, row[6] * 1_000 + 999] for row in milli] == [
+        [row[0], row[6]] for row in micro
+    ]
+    assert [[*row[1:6], *row[7:]] for row in milli] == [[*row[1:6], *row[7:]] for row in micro]
+    assert [row | {"T": row["T"] * 1_000} for row in agg_milli] == agg_micro
+    assert [row | {"time": row["time"] * 1_000} for row in one_milli] == one_micro
+    assert time_micro["serverTime"] == time_milli["serverTime"] * 1_000
+
+
+@pytest.mark.parametrize(("zone", "hours"), [("8", 8), ("-05:00", -5), ("5:30", 5.5), ("0", 0)])
+def test_days_and_months_begin_at_the_midnight_of_their_zone(
+    ask: Ask, now_ms: int, zone: str, hours: float
+) -> None:
+    ahead_ms = int(hours * 3_600_000)
+    words = f"symbol=ZZZUSDT&limit=3&timeZone={zone}&interval="
+    days = ask("/api/v3/klines", words + "1d").body
+    assert all((row[0] + ahead_ms) % 86_400_000 == 0 for row in days)
+    assert [row[6] - row[0] for row in days] == [86_399_999] * 3
+    assert days[-1][0] <= now_ms <= days[-1][6]
+    window = f"startTime={days[0][0]}&endTime={days[0][6]}"
+    hourly = ask("/api/v3/klines", f"symbol=ZZZUSDT&interval=30m&{window}").body
+    assert len(hourly) == 48
+    assert days[0][8] == sum(row[8] for row in hourly)
+    assert (days[0][1], days[0][4]) == (hourly[0][1], hourly[-1][4])
+    month = ask("/api/v3/klines", words + "1M").body[-1]
+    assert (month[6] + 1 - month[0]) % 86_400_000 == 0
+    assert (
+        ask("/api/v3/klines", words + "1m").body
+        == ask("/api/v3/klines", "symbol=ZZZUSDT&limit=3&interval=1m").body
+    )
+
+
+def test_candles_of_a_second_add_up_to_the_minute(ask: Ask, now_ms: int) -> None:
+    minute_ms = now_ms - now_ms % 60_000 - 3 * 60_000
+    window = f"startTime={minute_ms}&endTime={minute_ms + 179_999}"
+    seconds = ask("/api/v3/klines", f"symbol=ZZZUSDT&interval=1s&{window}").body
+    minutes = ask("/api/v3/klines", f"symbol=ZZZUSDT&interval=1m&{window}").body
+    assert [row[0] for row in seconds] == list(range(minute_ms, minute_ms + 180_000, 1_000))
+    assert any(row[8] == 0 for row in seconds)
+    for minute in minutes:
+        part = [row for row in seconds if minute[0] <= row[0] < minute[0] + 60_000]
+        busy = [row for row in part if row[8]]
+        assert sum(row[8] for row in part) == minute[8]
+        for column in (5, 7, 9, 10):
+            total = sum(Decimal(row[column]) for row in part)
+            assert total == Decimal(minute[column])
+        if busy:
+            assert (busy[0][1], busy[-1][4]) == (minute[1], minute[4])
+            assert max(Decimal(row[2]) for row in busy) == Decimal(minute[2])
+        for before, row in itertools.pairwise(part):
+            assert row[8] or {*row[1:5]} == {before[4]}
+    newest = ask("/api/v3/klines", "symbol=BTCUSDT&interval=1s&limit=40").body
+    assert newest[-1][0] <= now_ms <= newest[-1][6]
+    assert len(newest) == 40

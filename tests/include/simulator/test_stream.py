@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
+from include.simulator.amendments import Amendments
 from include.simulator.clock import Clock, FrozenClock, RunningClock
 from include.simulator.engine import Window
 from include.simulator.interval import MINUTE_MS, ONE_MINUTE
@@ -192,3 +193,68 @@ def test_a_connection_ends_with_its_lifetime(engine: SyntheticEngine, run_server
 
     settings = StreamSettings(lifetime_s=0.05)
     assert run_server(still_venue(engine), work, settings) is WSMsgType.CLOSE
+
+
+def test_futures_streams_tell_futures(engine: SyntheticEngine, run_server: Any) -> None:
+    venue = fast_venue(engine, 120.0)
+    lanes = (
+        ("/market/ws/btcusdt@kline_1m", "kline"),
+        ("/market/ws/btcusdt_perpetual@continuousKline_1m", "continuous_kline"),
+        ("/public/ws/btcusdt@aggTrade", "aggTrade"),
+        ("/private/stream?streams=btcusdt@kline_1m", "kline"),
+    )
+
+    async def work(session: ClientSession, base: str) -> list[Any]:
+        seen = []
+        for path, _ in lanes:
+            async with session.ws_connect(base + path) as socket:
+                seen.append(await read_events(socket, lambda events: len(events) >= 12))
+        return seen
+
+    settings = StreamSettings(push_s=60.0, futures_push_s=0.05, trade_look_s=0.02)
+    candles, pairs, trades, wrapped = run_server(venue, work, settings)
+    for events, (_, kind) in zip((candles, pairs, trades), lanes, strict=False):
+        assert {event["e"] for event in events} == {kind}
+    assert sum(not event["k"]["x"] for event in candles) > 6, "pushed at the pace of futures"
+    assert {event["data"]["e"] for event in wrapped} == {"kline"}
+    assert set(pairs[0]) == {"e", "E", "ps", "ct", "k"}
+    assert "s" not in pairs[0]["k"]
+    assert "M" not in trades[0]
+    closed = closes(candles) + [event["k"] for event in pairs if event["k"]["x"]]
+    assert closed
+    for k in closed:
+        row = venue.futures.klines("BTCUSDT", ONE_MINUTE, Window(1, k["t"]), k["T"] + 1)[0]
+        assert [k[key] for key in "tohlcvTqnVQB"] == json.loads(row)
+
+
+def test_spot_and_futures_do_not_feed_each_others_streams(
+    engine: SyntheticEngine, run_server: Any
+) -> None:
+    async def work(session: ClientSession, base: str) -> None:
+        for path in (
+            "/ws/btcusdt_perpetual@continuousKline_1m",
+            "/market/ws/ethbtc@kline_1m",
+            "/market/ws/btcusdt@kline_1s",
+        ):
+            async with session.ws_connect(base + path) as socket:
+                with pytest.raises(asyncio.TimeoutError):
+                    await socket.receive_str(timeout=0.15)
+
+    run_server(fast_venue(engine), work, QUICK)
+
+
+def test_amendments_reach_open_streams(engine: SyntheticEngine, run_server: Any) -> None:
+    venue = fast_venue(engine)
+    start_ms = START_MS + 5 * MINUTE_MS
+    rule = {"kind": "missing", "start": start_ms, "end": start_ms + 3 * MINUTE_MS}
+    venue.amendments.add(Amendments.from_rules([rule]))
+
+    async def work(session: ClientSession, base: str) -> list[Any]:
+        async with session.ws_connect(f"{base}/ws/btcusdt@kline_1m") as socket:
+            return await read_events(
+                socket, lambda events: events and events[-1]["k"]["t"] > start_ms + 4 * MINUTE_MS
+            )
+
+    told = {event["k"]["t"] for event in run_server(venue, work, QUICK)}
+    assert not {t for t in told if start_ms <= t < start_ms + 3 * MINUTE_MS}
+    assert start_ms + 3 * MINUTE_MS in told

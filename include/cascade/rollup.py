@@ -13,7 +13,14 @@ import numpy as np
 import pandas as pd
 
 from include.cascade.exact_sum import FloatArray, sum_columns
-from include.market.candle import CANDLE_COLUMNS, COARSE_COLUMNS, FLOAT_COLUMNS, VOLUME_COLUMNS
+from include.market.candle import (
+    ABSENT_COUNT,
+    CANDLE_COLUMNS,
+    COARSE_COLUMNS,
+    FLOAT_COLUMNS,
+    OPTIONAL_COLUMNS,
+    VOLUME_COLUMNS,
+)
 from include.market.errors import ContractError, InvalidInputError
 from include.market.span import Span, merge_spans
 from include.market.timeframe import Timeframe
@@ -40,7 +47,8 @@ def roll_up(children: pd.DataFrame, source: Timeframe, target: Timeframe) -> pd.
 
     Open of the first child, highest high, lowest low, close of the last, exact sums rounded
     once: neither order nor batching of the same children changes a bit. Absent children are
-    allowed and counted in ``children_present``; a bucket without any yields no row.
+    allowed and counted in ``children_present``; a bucket without any yields no row. A value that
+    one child lacks is absent from the bucket, for the sum of the others would pass for the whole.
 
     Args:
         children: candles or coarse candles of one instrument, in any order.
@@ -49,8 +57,8 @@ def roll_up(children: pd.DataFrame, source: Timeframe, target: Timeframe) -> pd.
 
     Raises:
         InvalidInputError: ``source`` does not divide ``target``.
-        ContractError: a repeated or off-grid open time, a value that is no finite number, a
-            missing column.
+        ContractError: a repeated or off-grid open time, a value that is no finite number and not
+            absent from a column where it may be, a missing column.
     """
     if not source.divides(target):
         raise InvalidInputError(
@@ -128,18 +136,30 @@ def _sort_children(times: pd.Series, source: Timeframe) -> tuple[IntArray, IntAr
 
 
 def _floats(column: pd.Series) -> FloatArray:
-    if column.dtype.kind not in "fiu" or not np.isfinite(column).all():
+    is_number = column.dtype.kind in "fiu"
+    numbers = column if is_number else pd.to_numeric(column, errors="coerce")
+    values = numbers.to_numpy(dtype=np.float64)
+    others = values[~np.isfinite(values)]
+    if column.name in OPTIONAL_COLUMNS:
+        others = others[~np.isnan(others)]
+    if len(others) or not is_number:
         raise ContractError(
             f"children, column {column.name}: expected finite numbers, was {column.dtype} "
-            f"with {int((~np.isfinite(pd.to_numeric(column, errors='coerce'))).sum())} others"
+            f"with {len(others)} others"
         )
-    return column.to_numpy(dtype=np.float64)
+    return values
 
 
 def _counts(column: pd.Series) -> IntArray:
     if column.dtype.kind not in "iu":
         raise ContractError(f"children, column {column.name}: expected int64, was {column.dtype}")
-    return column.to_numpy(dtype=np.int64)
+    counts = column.to_numpy(dtype=np.int64)
+    if counts.min() < ABSENT_COUNT:
+        raise ContractError(
+            f"children, column {column.name}: expected counts, {ABSENT_COUNT} where absent, was "
+            f"{counts.min()}"
+        )
+    return counts
 
 
 def _cut_buckets(opens: IntArray, target: Timeframe) -> _Buckets:
@@ -156,21 +176,29 @@ def _coarse_frame(
     # One column per bucket, padded with zeros, which change no sum.
     height, width = int(buckets.present.max()), len(buckets.first)
     rank = np.arange(len(counts)) - np.repeat(buckets.first, buckets.present)
-    place = rank * width + np.repeat(np.arange(width), buckets.present)
+    bucket = np.repeat(np.arange(width), buckets.present)
+    place = rank * width + bucket
+    totals = np.add.reduceat(counts, buckets.first)
+    totals[bucket[counts == ABSENT_COUNT]] = ABSENT_COUNT
     columns: dict[str, object] = {
         "open_time": pd.to_datetime(buckets.open_us, unit="us", utc=True).as_unit("us"),
         "open": values["open"][buckets.first],
         "high": np.maximum.reduceat(values["high"], buckets.first),
         "low": np.minimum.reduceat(values["low"], buckets.first),
         "close": values["close"][buckets.last],
-        "trade_count": np.add.reduceat(counts, buckets.first),
+        "trade_count": totals,
         "children_present": buckets.present,
         "children_expected": np.full(width, expected),
     }
     for name in VOLUME_COLUMNS:
+        absent = np.flatnonzero(np.isnan(values[name]))
         terms = np.zeros(height * width)
         terms[place] = values[name]
-        columns[name] = sum_columns(terms.reshape(height, width))
+        # A NaN would make its bucket's sum go the slow way, and tell nothing more.
+        terms[place[absent]] = 0.0
+        sums = sum_columns(terms.reshape(height, width))
+        sums[bucket[absent]] = np.nan
+        columns[name] = sums
     return pd.DataFrame({name: columns[name] for name in COARSE_COLUMNS})
 
 

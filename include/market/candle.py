@@ -2,8 +2,12 @@
 
 A *candle frame* is a pandas DataFrame of one instrument and timeframe. ``open_time`` is
 ``datetime64[us, UTC]``; every column of ``FLOAT_COLUMNS`` is float64, ``trade_count`` int64.
+A value of ``OPTIONAL_COLUMNS`` may be absent, because its source never states that column: NaN in
+a float column, ``ABSENT_COUNT`` in ``trade_count``, which so stays an exact integer. Absent is not
+zero, and no sum of absent values is known.
 A *landed frame* adds ``close_time`` and ``raw`` (the venue's own row as JSON text), and may hold
-NaN or NaT where the venue sent something that is not a number.
+NaN or NaT where the venue sent something that is not a number; its ``trade_count`` is NaN where
+absent. With it goes which of ``DECLARABLE_COLUMNS`` its source never states: these hold nothing.
 A *coarse frame* adds ``children_present`` and ``children_expected`` (int64).
 """
 
@@ -16,6 +20,9 @@ VALUE_COLUMNS = (*FLOAT_COLUMNS, "trade_count")
 CANDLE_COLUMNS = ("open_time", *VALUE_COLUMNS)
 LANDED_COLUMNS = (*CANDLE_COLUMNS, "close_time", "raw")
 COARSE_COLUMNS = (*CANDLE_COLUMNS, "children_present", "children_expected")
+OPTIONAL_COLUMNS = ("quote_volume", "taker_buy_volume", "taker_buy_quote_volume", "trade_count")
+DECLARABLE_COLUMNS = (*OPTIONAL_COLUMNS, "close_time")
+ABSENT_COUNT = -1
 
 MAX_PRICE = 1e12
 MAX_VOLUME = 1e18

@@ -1,4 +1,4 @@
-"""Expectations that Great Expectations does not bring: finite rows, the time grid, trade counts.
+"""Expectations that Great Expectations does not bring: what is stated, the time grid, trade counts.
 
 Each is a metric (which rows are as expected) and an expectation class naming it, as the Great
 Expectations documentation on custom map expectations describes. Importing this module registers
@@ -23,21 +23,59 @@ from great_expectations.expectations.metrics.map_metric_provider import (
     multicolumn_condition_partial,
 )
 
+from include.market.candle import DECLARABLE_COLUMNS
 
-class RowValuesFinite(MulticolumnMapMetricProvider):  # type: ignore[misc]
-    """Rows whose every value is a finite number."""
+ABSENT = "absent"
+"""Name of the column that tells, row by row, what the row's source never states: bits added up."""
 
-    condition_metric_name = "multicolumn_values.candlewick_finite"
+ABSENT_BITS = {name: 1 << place for place, name in enumerate(DECLARABLE_COLUMNS)}
+
+
+class DueRowValuesStated(MulticolumnMapMetricProvider):  # type: ignore[misc]
+    """Rows whose every value is a time or a finite number, but for the columns declared absent."""
+
+    condition_metric_name = "multicolumn_values.candlewick_stated"
 
     @multicolumn_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
     def _pandas(cls, column_list: pd.DataFrame, **kwargs: Any) -> pd.Series:
-        return column_list.abs().max(axis=1, skipna=False) < np.inf
+        kept = pd.Series(True, index=column_list.index)
+        for name in column_list.columns.drop(ABSENT):
+            column = column_list[name]
+            stated = column.notna() if column.dtype.kind == "M" else column.abs() < np.inf
+            kept &= stated | _is_declared(column_list, name)
+        return kept
 
 
-class ExpectRowValuesToBeFinite(MulticolumnMapExpectation):  # type: ignore[misc]
-    """Expect every value of ``column_list`` to be a number: neither NaN nor infinite."""
+class ExpectDueRowValuesToBeStated(MulticolumnMapExpectation):  # type: ignore[misc]
+    """Expect a value in every column of ``column_list`` that ``ABSENT``, its last, does not name.
 
-    map_metric: ClassVar[str] = "multicolumn_values.candlewick_finite"
+    A value is a time, or a number that is neither NaN nor infinite.
+    """
+
+    map_metric: ClassVar[str] = "multicolumn_values.candlewick_stated"
+
+
+class AbsentRowValuesMissing(MulticolumnMapMetricProvider):  # type: ignore[misc]
+    """Rows that hold nothing in the columns declared absent."""
+
+    condition_metric_name = "multicolumn_values.candlewick_absent"
+
+    @multicolumn_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
+    def _pandas(cls, column_list: pd.DataFrame, **kwargs: Any) -> pd.Series:
+        kept = pd.Series(True, index=column_list.index)
+        for name in column_list.columns.drop(ABSENT):
+            kept &= column_list[name].isna() | ~_is_declared(column_list, name)
+        return kept
+
+
+class ExpectAbsentRowValuesToBeMissing(MulticolumnMapExpectation):  # type: ignore[misc]
+    """Expect nothing in those columns of ``column_list`` that ``ABSENT``, its last, names."""
+
+    map_metric: ClassVar[str] = "multicolumn_values.candlewick_absent"
+
+
+def _is_declared(rows: pd.DataFrame, name: str) -> pd.Series:
+    return (rows[ABSENT] & ABSENT_BITS.get(name, 0)).ne(0)
 
 
 class RowValuesBetween(MulticolumnMapMetricProvider):  # type: ignore[misc]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from include.market.candle import (
+    DECLARABLE_COLUMNS,
     MAX_PRICE,
     MAX_VOLUME,
     PRICE_COLUMNS,
@@ -21,10 +22,12 @@ from include.quality.landed import NUMBER_COLUMNS, TIME_COLUMNS, Terms
 from include.quality.rules import MIN_PRICE, QUOTE_TOLERANCE, RULES, Breaches, IntArray
 
 EXAMPLES = 5
-NO_VALUES = {"NaT", "nan", "inf", "-inf"}
+ABSENCES = {"NaT", "nan"}
+NO_VALUES = ABSENCES | {"inf", "-inf"}
 
 SHOWN_COLUMNS: dict[str, tuple[str, ...]] = {
     "not_a_number": (*TIME_COLUMNS, *NUMBER_COLUMNS),
+    "undeclared_value": DECLARABLE_COLUMNS,
     "price_range": PRICE_COLUMNS,
     "volume_range": VOLUME_COLUMNS,
     "ohlc_order": PRICE_COLUMNS,
@@ -64,14 +67,25 @@ def describe_refusals(
     broken = {rule: breaches[rule][rows].tolist() for rule in RULES if rule in breaches}
     lines = []
     for place, (rule, kept) in enumerate(zip(refusals.rules, refusals.kept.tolist(), strict=True)):
-        shown = {name: columns[name][place] for name in SHOWN_COLUMNS[rule]}
-        if rule == "not_a_number":
-            shown = {name: text for name, text in shown.items() if text in NO_VALUES}
+        shown = {
+            name: columns[name][place]
+            for name in SHOWN_COLUMNS[rule]
+            if _is_telling(rule, columns[name][place], declared=name in terms.absent)
+        } or {"open_time": columns["open_time"][place]}
         if kept >= 0:
             shown |= _kept_values(values[rows[place]].tolist(), values[kept].tolist())
         others = [other for other, mask in broken.items() if mask[place] and other != rule]
         lines.append(_line(expected[rule], shown, [] if kept >= 0 else others))
     return lines
+
+
+def _is_telling(rule: str, text: str, *, declared: bool) -> bool:
+    """Tell whether a shown value has part in the breach of ``rule``."""
+    if rule == "not_a_number":
+        return text in NO_VALUES and not declared
+    if rule == "undeclared_value":
+        return text not in ABSENCES and declared
+    return text not in ABSENCES or not declared
 
 
 def show_examples(
@@ -89,8 +103,10 @@ def show_examples(
 
 def _expected_texts(terms: Terms) -> dict[str, str]:
     server = f"the venue's clock {from_ms(terms.server_time_ms).isoformat()}"
+    end = "the candle's end" if "close_time" in terms.absent else "close_time"
     return {
-        "not_a_number": "a finite number or a time in every column",
+        "not_a_number": "a finite number or a time in every column not declared absent",
+        "undeclared_value": f"nothing in what the source never states: {', '.join(terms.absent)}",
         "price_range": f"prices within {MIN_PRICE:g}..{MAX_PRICE:g}",
         "volume_range": f"volumes within 0..{MAX_VOLUME:g}",
         "ohlc_order": "low <= open, close <= high",
@@ -101,7 +117,7 @@ def _expected_texts(terms: Terms) -> dict[str, str]:
         "truncated_candle": f"close_time {terms.timeframe.length_ms - 1} ms after open_time",
         "outside_span": f"open_time inside {terms.span}",
         "in_future": f"open_time at most one candle after {server}",
-        "unfinished": f"close_time before {server}",
+        "unfinished": f"{end} before {server}",
         "duplicate_key": "one candle per open_time, another one landed later",
         "duplicate_row": "one candle per open_time, an equal one landed later",
     }
@@ -117,7 +133,7 @@ def _kept_values(refused: list[float], kept: list[float]) -> dict[str, str]:
     return {
         name: f"{mine!r} (kept {theirs!r})"
         for name, mine, theirs in zip(VALUE_COLUMNS, refused, kept, strict=True)
-        if mine != theirs
+        if mine != theirs and not (math.isnan(mine) and math.isnan(theirs))
     }
 
 

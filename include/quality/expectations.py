@@ -22,16 +22,25 @@ from great_expectations.data_context.types.base import (
 )
 from great_expectations.expectations.metadata_types import FailureSeverity
 
-from include.market.candle import MAX_PRICE, MAX_VOLUME, PRICE_COLUMNS, VOLUME_COLUMNS
+from include.market.candle import (
+    DECLARABLE_COLUMNS,
+    MAX_PRICE,
+    MAX_VOLUME,
+    PRICE_COLUMNS,
+    VOLUME_COLUMNS,
+)
 from include.market.errors import FinalError
 from include.market.timeframe import Timeframe
 from include.quality.candle_expectations import (
+    ABSENT,
+    ABSENT_BITS,
+    ExpectAbsentRowValuesToBeMissing,
     ExpectColumnValuesToFallOnGrid,
+    ExpectDueRowValuesToBeStated,
     ExpectRowValuesToBeBetween,
-    ExpectRowValuesToBeFinite,
     ExpectTradeCountToFollowVolume,
 )
-from include.quality.landed import NUMBER_COLUMNS, TIME_COLUMNS, Terms
+from include.quality.landed import NUMBER_COLUMNS, Terms
 from include.quality.rules import (
     MAX_TRADE_COUNT,
     MIN_PRICE,
@@ -82,8 +91,9 @@ def build_suite(timeframe: Timeframe) -> gx.ExpectationSuite:
 def run_suite(batches: Sequence[tuple[pd.DataFrame, Terms]]) -> list[Findings]:
     """Validate normalised landed frames of one timeframe with the candle suite, in one run.
 
-    A run costs about half a second whatever its size, so small batches are judged together; the
-    findings come back per batch, as if each had been judged alone.
+    A run costs about half a second whatever its size, so small batches are judged together, those
+    of sources that state different columns too; the findings come back per batch, as if each had
+    been judged alone.
 
     Raises:
         FinalError: Great Expectations could not evaluate one of the expectations.
@@ -110,17 +120,22 @@ def add_limits(batch: pd.DataFrame, terms: Terms, number: int = 0) -> pd.DataFra
 
     ``body_low`` and ``body_high`` are the lesser and greater of open and close;
     ``least_quote_volume`` and ``most_quote_volume`` bound what low..high times volume can be
-    worth; ``batch`` is ``number``. The others are microseconds, NaN where a time is missing:
+    worth; ``batch`` is ``number``; ``absent`` names the columns declared absent, by their bits.
+    The others are microseconds, NaN where a time is missing; a close time declared absent counts
+    as the one that its open time calls for:
     ``length_us`` from open to the end of the closing millisecond, ``step_us`` since the open of
     the row before, ``since_start_us`` and ``until_end_us`` to the limits of the span,
     ``until_latest_us`` and ``until_now_us`` to what the venue's clock allows open and close.
     """
     slack = batch["trade_count"] * QUOTE_STEP
     opens, closes = _microseconds(batch["open_time"]), _microseconds(batch["close_time"])
+    if "close_time" in terms.absent:
+        closes = opens + (terms.length_us - 1000)
     server_us = terms.server_time_ms * 1000
     with np.errstate(invalid="ignore", over="ignore"):
         return batch.drop(columns="raw").assign(
             batch=number,
+            absent=sum(ABSENT_BITS[name] for name in set(terms.absent)),
             body_low=batch[["open", "close"]].min(axis=1),
             body_high=batch[["open", "close"]].max(axis=1),
             least_quote_volume=batch["low"] * batch["volume"] * (1 - QUOTE_TOLERANCE) - slack,
@@ -151,10 +166,11 @@ def _expectations(timeframe: Timeframe) -> Iterator[tuple[str, gxe.Expectation]]
 
 
 def _number_expectations() -> Iterator[tuple[str, gxe.Expectation]]:
-    for column in TIME_COLUMNS:
-        yield "not_a_number", gxe.ExpectColumnValuesToNotBeNull(column=column)
-    numbers = list(NUMBER_COLUMNS)
-    yield "not_a_number", ExpectRowValuesToBeFinite(column_list=numbers, **EVERY_ROW)
+    yield "not_a_number", gxe.ExpectColumnValuesToNotBeNull(column="open_time")
+    due = ["close_time", *NUMBER_COLUMNS, ABSENT]
+    yield "not_a_number", ExpectDueRowValuesToBeStated(column_list=due, **EVERY_ROW)
+    absent = [*DECLARABLE_COLUMNS, ABSENT]
+    yield "undeclared_value", ExpectAbsentRowValuesToBeMissing(column_list=absent, **EVERY_ROW)
     yield (
         "price_range",
         ExpectRowValuesToBeBetween(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from include.market.span import Span
 from include.market.timeframe import Timeframe
@@ -15,7 +16,9 @@ def count_expected(timeframe: Timeframe, span: Span) -> int:
     return len(_grid(timeframe, span))
 
 
-def find_gaps(open_times_ms: Iterable[int], timeframe: Timeframe, span: Span) -> list[Span]:
+def find_gaps(
+    open_times_ms: Sequence[int] | NDArray[np.int64], timeframe: Timeframe, span: Span
+) -> list[Span]:
     """Return the maximal runs of absent candles, sorted, each span made of whole candles.
 
     Expected are the candles that lie wholly inside ``span``: one still running at its end is not
@@ -23,7 +26,7 @@ def find_gaps(open_times_ms: Iterable[int], timeframe: Timeframe, span: Span) ->
     or outside ``span`` prove nothing and are ignored.
     """
     grid = _grid(timeframe, span)
-    opens = np.unique(np.fromiter(open_times_ms, dtype=np.int64))
+    opens = np.asarray(open_times_ms, dtype=np.int64)
     opens = opens[opens % timeframe.length_ms == 0]
     absent = np.ones(len(grid), dtype=np.bool_)
     places = (opens[(opens >= grid.start) & (opens < grid.stop)] - grid.start) // grid.step

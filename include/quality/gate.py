@@ -22,23 +22,29 @@ class LandedBatch:
     """A landed frame of one instrument, in the order the venue sent it, and its circumstances.
 
     ``span`` holds the open times asked for, half-open. ``server_time_ms`` is the venue's clock,
-    epoch milliseconds; candles closing then or later are not final.
+    epoch milliseconds; candles closing then or later are not final. ``absent`` are the columns
+    that the source declares never to state, out of ``DECLARABLE_COLUMNS``.
     """
 
     frame: pd.DataFrame
     span: Span
     server_time_ms: int
+    absent: tuple[str, ...] = ()
 
 
 def judge_batches(batches: Sequence[LandedBatch], *, timeframe: Timeframe) -> list[Verdict]:
     """Judge landed frames of one resolution in a single run; one verdict each, in their order.
 
     Raises:
-        ContractError: a frame lacks a column or holds one of a wrong type.
+        ContractError: a frame lacks a column or holds one of a wrong type, or a column that every
+            candle needs is declared absent.
         FinalError: Great Expectations could not evaluate the suite.
     """
     todo = [
-        (normalise_landed(batch.frame), Terms(timeframe, batch.span, batch.server_time_ms))
+        (
+            normalise_landed(batch.frame),
+            Terms(timeframe, batch.span, batch.server_time_ms, batch.absent),
+        )
         for batch in batches
     ]
     return [
@@ -48,7 +54,13 @@ def judge_batches(batches: Sequence[LandedBatch], *, timeframe: Timeframe) -> li
 
 
 def judge_candles(
-    frame: pd.DataFrame, *, timeframe: Timeframe, span: Span, server_time_ms: int
+    frame: pd.DataFrame,
+    *,
+    timeframe: Timeframe,
+    span: Span,
+    server_time_ms: int,
+    absent: tuple[str, ...] = (),
 ) -> Verdict:
     """Judge one landed frame, in any order, empty ones too; see :func:`judge_batches`."""
-    return judge_batches([LandedBatch(frame, span, server_time_ms)], timeframe=timeframe)[0]
+    batch = LandedBatch(frame, span, server_time_ms, absent)
+    return judge_batches([batch], timeframe=timeframe)[0]

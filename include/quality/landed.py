@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_complex_dtype, is_numeric_dtype
 
-from include.market.candle import LANDED_COLUMNS, VALUE_COLUMNS
+from include.market.candle import DECLARABLE_COLUMNS, LANDED_COLUMNS, VALUE_COLUMNS
 from include.market.errors import ContractError
 from include.market.span import Span
 from include.market.timeframe import Timeframe
@@ -23,12 +23,26 @@ class Terms:
     """What a batch is held against: its resolution, the span asked for, the venue's clock.
 
     ``span`` holds open times, half-open. ``server_time_ms`` is the venue's own epoch
-    milliseconds, read before the batch was asked for.
+    milliseconds, read before the batch was asked for. ``absent`` are the columns that the source
+    declares never to state, out of ``DECLARABLE_COLUMNS``.
+
+    Raises:
+        ContractError: another column is declared absent.
     """
 
     timeframe: Timeframe
     span: Span
     server_time_ms: int
+    absent: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse to do without a column that every candle needs."""
+        needed = [name for name in self.absent if name not in DECLARABLE_COLUMNS]
+        if needed:
+            raise ContractError(
+                f"columns declared absent: expected some of {', '.join(DECLARABLE_COLUMNS)}, was "
+                f"{', '.join(needed)}; a source without them gives no candles"
+            )
 
     @property
     def length_us(self) -> int:

@@ -14,14 +14,20 @@ from include.quality.verdict import Findings, Found, Verdict, settle_verdict
 
 
 def judge_live_candles(
-    frame: pd.DataFrame, *, timeframe: Timeframe, span: Span, server_time_ms: int
+    frame: pd.DataFrame,
+    *,
+    timeframe: Timeframe,
+    span: Span,
+    server_time_ms: int,
+    absent: tuple[str, ...] = (),
 ) -> Verdict:
     """Judge a landed frame in milliseconds; arguments and verdict as ``gate.judge_candles``.
 
     Raises:
-        ContractError: the frame lacks a column or holds one of a wrong type.
+        ContractError: the frame lacks a column or holds one of a wrong type, or a column that
+            every candle needs is declared absent.
     """
-    terms = Terms(timeframe, span, server_time_ms)
+    terms = Terms(timeframe, span, server_time_ms, absent)
     batch = normalise_landed(frame)
     breaches = find_breaches(batch, terms)
     findings = Findings(

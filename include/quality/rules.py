@@ -1,7 +1,7 @@
 """The rules a candle must keep, in vectorised numpy: fast, and a second opinion on the suite.
 
 A breach mask tells, row by row in landed order, who breaks a rule. A comparison with NaN is no
-breach: the missing value itself is one (``not_a_number``).
+breach: the missing value itself is one (``not_a_number``), unless its column is declared absent.
 """
 
 from __future__ import annotations
@@ -11,7 +11,13 @@ from typing import TypeAlias
 import numpy as np
 import pandas as pd
 
-from include.market.candle import MAX_PRICE, MAX_VOLUME, PRICE_COLUMNS, VOLUME_COLUMNS
+from include.market.candle import (
+    DECLARABLE_COLUMNS,
+    MAX_PRICE,
+    MAX_VOLUME,
+    PRICE_COLUMNS,
+    VOLUME_COLUMNS,
+)
 from include.quality.landed import NUMBER_COLUMNS, TIME_COLUMNS, Terms
 
 BoolArray: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
@@ -21,6 +27,9 @@ Breaches: TypeAlias = dict[str, BoolArray]
 
 RULES = (
     "not_a_number",
+    # A value where none can be: either the declaration is wrong or the parser read another column.
+    # Taken in, it would be stored as this source's word; dropped, the fault would go unseen.
+    "undeclared_value",
     "price_range",
     "volume_range",
     "ohlc_order",
@@ -60,7 +69,9 @@ def find_breaches(batch: pd.DataFrame, terms: Terms) -> Breaches:
     is kept is settled with the verdict.
     """
     numbers = {name: batch[name].to_numpy(dtype=np.float64) for name in NUMBER_COLUMNS}
-    return _value_breaches(batch, numbers) | _time_breaches(batch, terms)
+    return _presence_breaches(batch, numbers, terms) | (
+        _value_breaches(numbers) | _time_breaches(batch, terms)
+    )
 
 
 def count_out_of_order(batch: pd.DataFrame) -> int:
@@ -69,12 +80,23 @@ def count_out_of_order(batch: pd.DataFrame) -> int:
     return int(np.count_nonzero(np.diff(opens[known]) < 0))
 
 
-def _value_breaches(batch: pd.DataFrame, numbers: dict[str, FloatArray]) -> Breaches:
-    missing = _any([batch[name].isna().to_numpy() for name in TIME_COLUMNS])
-    endless = _any([~np.isfinite(numbers[name]) for name in NUMBER_COLUMNS])
+def _presence_breaches(
+    batch: pd.DataFrame, numbers: dict[str, FloatArray], terms: Terms
+) -> Breaches:
+    present = {name: batch[name].notna().to_numpy() for name in (*TIME_COLUMNS, *NUMBER_COLUMNS)}
+    usable = present | {name: np.isfinite(numbers[name]) for name in NUMBER_COLUMNS}
+    nothing = np.zeros(len(batch), dtype=np.bool_)
+    return {
+        "not_a_number": _any([~usable[name] for name in usable if name not in terms.absent]),
+        "undeclared_value": _any(
+            [nothing, *(present[name] for name in DECLARABLE_COLUMNS if name in terms.absent)]
+        ),
+    }
+
+
+def _value_breaches(numbers: dict[str, FloatArray]) -> Breaches:
     low, high = numbers["low"], numbers["high"]
     return {
-        "not_a_number": missing | endless,
         "price_range": _outside(numbers, PRICE_COLUMNS, MIN_PRICE, MAX_PRICE),
         "volume_range": _outside(numbers, VOLUME_COLUMNS, 0.0, MAX_VOLUME),
         "ohlc_order": _any(
@@ -112,7 +134,10 @@ def _implausible_count(volume: FloatArray, count: FloatArray) -> BoolArray:
 
 def _time_breaches(batch: pd.DataFrame, terms: Terms) -> Breaches:
     opens, opened = _epoch_us(batch["open_time"])
-    closes, closed = _epoch_us(batch["close_time"])
+    if "close_time" in terms.absent:
+        closes, closed = opens + terms.length_us - 1000, opened
+    else:
+        closes, closed = _epoch_us(batch["close_time"])
     span, server_us = terms.span, terms.server_time_ms * 1000
     # One candle of grace: a minute may turn between asking for the time and for the candles.
     latest_us = server_us + terms.length_us

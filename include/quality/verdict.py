@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from include.market.candle import CANDLE_COLUMNS, VALUE_COLUMNS
+from include.market.candle import ABSENT_COUNT, CANDLE_COLUMNS, VALUE_COLUMNS
 from include.quality.details import Refusals, describe_refusals, show_examples
 from include.quality.landed import Terms
 from include.quality.rules import BENIGN_RULES, RULES, BoolArray, Breaches, IntArray
@@ -115,7 +115,9 @@ def _name_refusals(batch: pd.DataFrame, breaches: Breaches) -> tuple[IntArray, I
     superseded = last[group] != sound
     rows, keepers = sound[superseded], last[group][superseded]
     values = batch[list(VALUE_COLUMNS)].to_numpy()
-    equal = (values[rows] == values[keepers]).all(axis=1)
+    mine, theirs = values[rows], values[keepers]
+    # Sound rows hold NaN in declared columns only: both are silent there, which is no difference.
+    equal = ((mine == theirs) | (np.isnan(mine) & np.isnan(theirs))).all(axis=1)
     rule_of_row[rows] = np.where(equal, RULES.index("duplicate_row"), RULES.index("duplicate_key"))
     kept_row = np.full(len(batch), -1, dtype=np.int64)
     kept_row[rows] = keepers
@@ -124,7 +126,8 @@ def _name_refusals(batch: pd.DataFrame, breaches: Breaches) -> tuple[IntArray, I
 
 def _candle_frame(batch: pd.DataFrame, accepted: BoolArray) -> pd.DataFrame:
     frame = batch.loc[accepted, list(CANDLE_COLUMNS)].sort_values("open_time", ignore_index=True)
-    return frame.astype({"trade_count": "int64"})
+    frame["trade_count"] = frame["trade_count"].fillna(ABSENT_COUNT).astype("int64")
+    return frame
 
 
 def _refused_frame(batch: pd.DataFrame, refusals: Refusals, details: list[str]) -> pd.DataFrame:
@@ -143,6 +146,7 @@ def _summarise(batch: pd.DataFrame, findings: Findings, terms: Terms) -> dict[st
         "timeframe": terms.timeframe.label,
         "span": str(terms.span),
         "server_time_ms": terms.server_time_ms,
+        "absent": list(terms.absent),
         "rows": len(batch),
         "out_of_order": findings.out_of_order,
         "expectations": [_entry(batch, found) for found in findings.expectations],

@@ -27,7 +27,8 @@ def read_candles(
 ) -> pd.DataFrame:
     """Return the candle frame of an instrument, open times in ``span`` (half-open), sorted.
 
-    The newest revision of each candle; a frame without rows has the same columns and types.
+    The newest revision of each candle; a frame without rows has the same columns and types. What
+    is null in the table is absent in the frame: NaN, ``ABSENT_COUNT`` in ``trade_count``.
     """
     query = statement("market/read_candles").format(table=candle_table(timeframe))
     return _read(connection, query, {"instrument_id": instrument_id, "span": span})

@@ -1,16 +1,26 @@
-"""Candle frames into a temporary table, by binary COPY."""
+"""Candle frames into a temporary table, by binary COPY.
+
+Rows of fixed width hold no nulls. So rows that lack the same columns are copied together, and
+these columns left out of the COPY: the database itself writes the nulls, and no stand-in for
+"absent" ever reaches it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import pandas as pd
 from psycopg import sql
 
-from include.market.candle import FLOAT_COLUMNS, VALUE_COLUMNS
+from include.market.candle import (
+    ABSENT_COUNT,
+    FLOAT_COLUMNS,
+    OPTIONAL_COLUMNS,
+    VALUE_COLUMNS,
+)
 from include.market.errors import ContractError
 from include.market.span import Span
 from include.market.timeframe import Timeframe
@@ -18,6 +28,7 @@ from include.warehouse.engine import Connection
 from include.warehouse.pgbinary import Column, encode_rows, encode_times
 from include.warehouse.statements import statement
 
+Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 CHILD_COLUMNS: Final = ("children_present", "children_expected")
 _INTEGERS: Final[dict[str, type[np.integer[Any]]]] = {
     "trade_count": np.int64,
@@ -28,11 +39,18 @@ _INTEGERS: Final[dict[str, type[np.integer[Any]]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class StagedRows:
-    """Rows ready to be copied: column names, rows in COPY format, and their number."""
+class StagedPart:
+    """Rows that state the same columns: these columns, and the rows in COPY format."""
 
     columns: tuple[str, ...]
     payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRows:
+    """Rows ready to be copied, part by part, and their number."""
+
+    parts: tuple[StagedPart, ...]
     count: int
 
 
@@ -40,14 +58,22 @@ def stage_natural(frame: pd.DataFrame, *, venue: str, symbol: str) -> StagedRows
     """Encode a candle frame under its natural key, to be resolved by the database.
 
     Raises:
-        ContractError: a column is missing, of another type, or a time is absent.
+        ContractError: a column is missing, of another type, or absent from some rows only, or a
+            time is absent.
     """
+    # One landing is one source's word, and a source states a column or does not.
+    for name, mask in _absences(frame).items():
+        if not mask.all():
+            raise ContractError(
+                f"candle frame, {name}: expected a value in all {len(frame)} rows or in none, "
+                f"was absent from {int(mask.sum())}; check the landing again"
+            )
     fixed = {"venue": np.array(venue.encode()), "symbol": np.array(symbol.encode())}
     return _stage(frame, ("open_time", *VALUE_COLUMNS), fixed)
 
 
 def stage_resolved(frame: pd.DataFrame) -> StagedRows:
-    """Encode a coarse frame that has a column ``instrument_id``.
+    """Encode a coarse frame that has a column ``instrument_id``; any row may lack any column.
 
     Raises:
         ContractError: a column is missing, of another type, or a time is absent.
@@ -58,11 +84,12 @@ def stage_resolved(frame: pd.DataFrame) -> StagedRows:
 def copy_staged(connection: Connection, rows: StagedRows) -> None:
     """Create the staging table for the open transaction and fill it."""
     connection.execute(statement("market/create_staging"))
-    copy = sql.SQL("COPY pg_temp.candle_staging ({}) FROM STDIN (FORMAT BINARY)").format(
-        sql.SQL(", ").join(map(sql.Identifier, rows.columns))
-    )
-    with connection.cursor() as cursor, cursor.copy(copy) as target:
-        target.write(rows.payload)
+    for part in rows.parts:
+        copy = sql.SQL("COPY pg_temp.candle_staging ({}) FROM STDIN (FORMAT BINARY)").format(
+            sql.SQL(", ").join(map(sql.Identifier, part.columns))
+        )
+        with connection.cursor() as cursor, cursor.copy(copy) as target:
+            target.write(part.payload)
 
 
 def open_times_us(frame: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -96,8 +123,34 @@ def _stage(frame: pd.DataFrame, names: Sequence[str], fixed: Mapping[str, Column
     columns: dict[str, Column] = {"position": np.arange(len(frame), dtype=np.int32), **fixed}
     for name in names:
         columns[name] = _encoded(frame, name)
-    payload = encode_rows(list(columns.values()), len(frame))
-    return StagedRows(tuple(columns), payload, len(frame))
+    absences = _absences(frame)
+    if not absences:
+        payload = encode_rows(list(columns.values()), len(frame))
+        return StagedRows((StagedPart(tuple(columns), payload),), len(frame))
+    pattern = sum(mask.astype(np.int64) << bit for bit, mask in enumerate(absences.values()))
+    parts = []
+    for lacking in np.unique(pattern).tolist():
+        chosen = np.flatnonzero(pattern == lacking)
+        left_out = {name for bit, name in enumerate(absences) if lacking >> bit & 1}
+        stated = {
+            name: column[chosen] if column.ndim else column
+            for name, column in columns.items()
+            if name not in left_out
+        }
+        payload = encode_rows(list(stated.values()), len(chosen))
+        parts.append(StagedPart(tuple(stated), payload))
+    return StagedRows(tuple(parts), len(frame))
+
+
+def _absences(frame: pd.DataFrame) -> dict[str, Mask]:
+    """Return, per column that any row lacks, which rows lack it."""
+    masks = {
+        name: _column(frame, name).eq(ABSENT_COUNT).to_numpy()
+        if name == "trade_count"
+        else _column(frame, name).isna().to_numpy()
+        for name in OPTIONAL_COLUMNS
+    }
+    return {name: mask for name, mask in masks.items() if mask.any()}
 
 
 def _encoded(frame: pd.DataFrame, name: str) -> Column:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from include.market.candle import CANDLE_COLUMNS, VALUE_COLUMNS
+from include.market.candle import ABSENT_COUNT, CANDLE_COLUMNS, VALUE_COLUMNS
 from include.market.instrument import InstrumentRecord, VenueRecord
 from include.market.span import Span, from_ms, to_ms
 from include.market.timeframe import M1, Timeframe
@@ -89,6 +89,13 @@ def walk(count: int, *, seed: int = 1, start: datetime = START) -> pd.DataFrame:
         "trade_count": draw.integers(0, 1000, count),
     }
     return pd.DataFrame(columns)
+
+
+def without(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
+    """Return ``frame`` as a source that never states ``columns`` gives it."""
+    return frame.assign(
+        **{name: ABSENT_COUNT if name == "trade_count" else np.nan for name in columns}
+    )
 
 
 def sha(text: object) -> str:

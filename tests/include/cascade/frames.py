@@ -8,7 +8,13 @@ from typing import Any
 import pandas as pd
 from hypothesis import strategies as st
 
-from include.market.candle import CANDLE_COLUMNS, COARSE_COLUMNS, VOLUME_COLUMNS
+from include.market.candle import (
+    ABSENT_COUNT,
+    CANDLE_COLUMNS,
+    COARSE_COLUMNS,
+    OPTIONAL_COLUMNS,
+    VOLUME_COLUMNS,
+)
 from include.market.timeframe import H4, M1, M5, M30, Timeframe
 
 STEPS = [(M1, M5), (M5, M30), (M30, H4), (M1, M30), (M1, H4)]
@@ -50,11 +56,25 @@ def roll_up_naively(
             "close": children[-1]["close"],
             **{name: math.fsum(child[name] for child in children) for name in VOLUME_COLUMNS},
             "trade_count": sum(child["trade_count"] for child in children),
+            **{
+                name: absence_of(name)
+                for name in OPTIONAL_COLUMNS
+                if any(is_absent(child[name]) for child in children)
+            },
             "children_present": len(children),
             "children_expected": target.length_ms // source.length_ms,
         }
         for start_ms, children in sorted(buckets.items())
     ]
+
+
+def absence_of(name: str) -> float:
+    """Return what stands for an absent value of a column."""
+    return ABSENT_COUNT if name == "trade_count" else math.nan
+
+
+def is_absent(value: float) -> bool:
+    return value == ABSENT_COUNT or math.isnan(value)
 
 
 prices = st.floats(min_value=1e-12, max_value=1e12)
@@ -73,12 +93,21 @@ def children(draw: st.DrawFn, source: Timeframe, target: Timeframe) -> list[dict
     places = draw(
         st.lists(st.integers(min_value=0, max_value=4 * ratio - 1), unique=True, max_size=30)
     )
+    # Columns no source states, and columns of which some children come from a poorer source.
+    lacking = draw(st.sets(st.sampled_from(OPTIONAL_COLUMNS)))
+    partly = draw(st.sets(st.sampled_from(OPTIONAL_COLUMNS)))
     return [
         {
             "open_time": anchor_ms + place * source.length_ms,
             **{name: draw(prices) for name in ("open", "high", "low", "close")},
             **{name: draw(volumes) for name in VOLUME_COLUMNS},
             "trade_count": draw(st.integers(min_value=0, max_value=10**12)),
+            **{name: absence_of(name) for name in lacking},
+            **{
+                name: absence_of(name)
+                for name in sorted(partly)
+                if draw(st.integers(min_value=0, max_value=5)) == 0
+            },
         }
         for place in places
     ]

@@ -1,3 +1,4 @@
+import math
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.cascade.rollup import roll_up, settled_buckets, touched_span
-from include.market.candle import COARSE_COLUMNS
+from include.market.candle import ABSENT_COUNT, COARSE_COLUMNS, OPTIONAL_COLUMNS
 from include.market.errors import ContractError, InvalidInputError
 from include.market.span import Span, merge_spans
 from include.market.timeframe import CASCADE, H4, M1, M5, M30, Timeframe
@@ -115,6 +116,20 @@ def test_a_bucket_by_hand() -> None:
     assert (second["open_time"], second["children_present"]) == (5 * MINUTE, 1)
 
 
+def test_a_value_that_one_child_lacks_is_absent_from_its_bucket_alone() -> None:
+    poor: dict[str, Any] = dict.fromkeys(OPTIONAL_COLUMNS, math.nan) | {"trade_count": ABSENT_COUNT}
+    rows = [child(0), child(1, **poor), child(2, trade_count=3), child(5), child(6)]
+    first, second = rows_of(roll_up(frame_of(rows), M1, M5))
+    assert all(math.isnan(first[name]) for name in OPTIONAL_COLUMNS[:3])
+    assert first["trade_count"] == ABSENT_COUNT
+    assert (first["volume"], first["children_present"]) == (math.fsum([0.1] * 3), 3)
+    assert (second["quote_volume"], second["trade_count"]) == (2.2, 4)
+
+    (next_up,) = rows_of(roll_up(roll_up(frame_of(rows), M1, M5), M5, M30))
+    assert math.isnan(next_up["quote_volume"])
+    assert next_up["trade_count"] == ABSENT_COUNT
+
+
 def test_absent_children_are_counted_and_an_empty_bucket_has_no_row() -> None:
     coarse = roll_up(frame_of([child(1), child(3), child(14)]), M1, M5)
     assert (coarse["open_time"].astype("int64") // 60_000_000).tolist() == [0, 10]
@@ -170,6 +185,8 @@ def test_a_source_that_does_not_fill_the_target_is_refused(
         ([child(1), child(2), child(1)], "repeat open time 1970-01-01 00:01"),
         ([child(1), child(2, open_time=150_001)], "off the grid"),
         ([child(1), child(2, volume=float("nan"))], "column volume: expected finite"),
+        ([child(1), child(2, quote_volume=float("inf"))], "column quote_volume: expected finite"),
+        ([child(1), child(2, trade_count=-2)], "column trade_count: expected counts.* was -2"),
         ([child(1), child(2, high=float("inf"))], "column high: expected finite"),
     ],
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
-from include.market.candle import LANDED_COLUMNS, VALUE_COLUMNS
+from include.market.candle import DECLARABLE_COLUMNS, LANDED_COLUMNS, VALUE_COLUMNS
 from include.market.span import Span
 from include.market.timeframe import M1
 
@@ -110,6 +110,21 @@ def rows(draw: st.DrawFn) -> dict[str, Any]:
 
 
 batches = st.lists(rows(), max_size=40)
+absents = st.sets(st.sampled_from(DECLARABLE_COLUMNS)).map(lambda names: tuple(sorted(names)))
+
+
+@st.composite
+def declared_batches(draw: st.DrawFn) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Draw rows and the columns declared absent; now and then a row states one all the same."""
+    absent = draw(absents)
+    made = draw(batches)
+    for plain in made:
+        for name in absent:
+            if draw(st.integers(min_value=0, max_value=9)):
+                plain[name] = None
+    return made, absent
+
+
 # On, and one millisecond off, the ends of minutes.
 server_times = st.builds(
     lambda minute, off_ms: START_MS + minute * MINUTE_MS + off_ms,

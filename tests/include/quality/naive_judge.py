@@ -5,17 +5,21 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from include.market.candle import FLOAT_COLUMNS, PRICE_COLUMNS, VALUE_COLUMNS, VOLUME_COLUMNS
+from include.market.candle import PRICE_COLUMNS, VALUE_COLUMNS, VOLUME_COLUMNS
 from include.market.span import Span
 from tests.include.quality.landed_frames import MINUTE_MS
 
 Row = dict[str, Any]
 
 
-def broken_rules(row: Row, span: Span, server_ms: int) -> list[str]:
+def broken_rules(row: Row, span: Span, server_ms: int, absent: tuple[str, ...] = ()) -> list[str]:
     """Return the rules one landed row breaks by itself, in their fixed order."""
+    closes = row["close_time"]
+    if "close_time" in absent:
+        closes = None if row["open_time"] is None else row["open_time"] + MINUTE_MS - 1
     checks = {
-        "not_a_number": _is_unknown(row),
+        "not_a_number": _is_unknown(row, absent),
+        "undeclared_value": any(row[name] is not None for name in absent),
         "price_range": any(_outside(row[name], 1e-12, 1e12) for name in PRICE_COLUMNS),
         "volume_range": any(_outside(row[name], 0, 1e18) for name in VOLUME_COLUMNS),
         "ohlc_order": _is_disordered(row),
@@ -23,14 +27,18 @@ def broken_rules(row: Row, span: Span, server_ms: int) -> list[str]:
         or _greater(row["taker_buy_quote_volume"], row["quote_volume"]),
         "quote_volume_unit": _is_other_unit(row),
         "trade_count": _is_odd_count(row["volume"], row["trade_count"]),
-        **_broken_time_rules(row["open_time"], row["close_time"], span, server_ms),
+        **_broken_time_rules(row["open_time"], closes, span, server_ms),
     }
     return [rule for rule, broken in checks.items() if broken]
 
 
-def name_refusals(rows: list[Row], span: Span, server_ms: int) -> list[str | None]:
+def name_refusals(
+    rows: list[Row], span: Span, server_ms: int, absent: tuple[str, ...] = ()
+) -> list[str | None]:
     """Return each row's refusal by name, None where it is accepted."""
-    names: list[str | None] = [next(iter(broken_rules(row, span, server_ms)), None) for row in rows]
+    names: list[str | None] = [
+        next(iter(broken_rules(row, span, server_ms, absent)), None) for row in rows
+    ]
     kept: dict[int, Row] = {}
     for place in reversed(range(len(rows))):
         if names[place] is not None:
@@ -42,10 +50,9 @@ def name_refusals(rows: list[Row], span: Span, server_ms: int) -> list[str | Non
     return names
 
 
-def _is_unknown(row: Row) -> bool:
-    numbers = [row[name] for name in (*FLOAT_COLUMNS, "trade_count")]
-    times = [row["open_time"], row["close_time"]]
-    return None in times or any(value is None or not math.isfinite(value) for value in numbers)
+def _is_unknown(row: Row, absent: tuple[str, ...]) -> bool:
+    due = [row[name] for name in ("open_time", "close_time", *VALUE_COLUMNS) if name not in absent]
+    return any(value is None or not math.isfinite(value) for value in due)
 
 
 def _outside(value: float | None, low: float, high: float) -> bool:

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.market.candle import CANDLE_COLUMNS, LANDED_COLUMNS
+from include.market.candle import (
+    ABSENT_COUNT,
+    CANDLE_COLUMNS,
+    DECLARABLE_COLUMNS,
+    LANDED_COLUMNS,
+    OPTIONAL_COLUMNS,
+)
 from include.market.errors import ContractError
 from include.market.span import Span
 from include.market.timeframe import M1, M5, Timeframe
@@ -18,7 +24,7 @@ from include.quality.live import judge_live_candles
 from include.quality.verdict import Verdict
 from tests.include.quality.landed_frames import (
     FAR_FUTURE_MS,
-    batches,
+    declared_batches,
     landed,
     minutes,
     row,
@@ -50,16 +56,21 @@ spans = st.sampled_from([minutes(11), minutes(8, first=2), minutes(1)])
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(st.tuples(batches, spans, server_times), min_size=1, max_size=4))
+@given(st.lists(st.tuples(declared_batches(), spans, server_times), min_size=1, max_size=4))
 def test_batches_judged_together_by_great_expectations_get_the_verdicts_numpy_gives_each(
-    landings: list[tuple[list[dict[str, Any]], Span, int]],
+    landings: list[tuple[tuple[list[dict[str, Any]], tuple[str, ...]], Span, int]],
 ) -> None:
     together = judge_batches(
-        [LandedBatch(landed(rows), span, server_ms) for rows, span, server_ms in landings],
+        [
+            LandedBatch(landed(rows), span, server_ms, absent)
+            for (rows, absent), span, server_ms in landings
+        ],
         timeframe=M1,
     )
-    for verdict, (rows, span, server_ms) in zip(together, landings, strict=True):
-        twin = judge_live_candles(landed(rows), timeframe=M1, span=span, server_time_ms=server_ms)
+    for verdict, ((rows, absent), span, server_ms) in zip(together, landings, strict=True):
+        twin = judge_live_candles(
+            landed(rows), timeframe=M1, span=span, server_time_ms=server_ms, absent=absent
+        )
         pd.testing.assert_frame_equal(verdict.accepted, twin.accepted, check_exact=True)
         pd.testing.assert_frame_equal(verdict.refused, twin.refused)
         assert (verdict.success, verdict.refused_share) == (twin.success, twin.refused_share)
@@ -67,6 +78,29 @@ def test_batches_judged_together_by_great_expectations_get_the_verdicts_numpy_gi
         assert verdict.results["out_of_order"] == twin.results["out_of_order"]
         assert len(verdict.accepted) + len(verdict.refused) == len(rows)
         json.dumps(verdict.results, allow_nan=False)
+
+
+def test_each_batch_of_a_run_answers_for_its_own_declaration_alone() -> None:
+    poor = landed([row(minute, **dict.fromkeys(DECLARABLE_COLUMNS)) for minute in range(3)])
+    rich = sound_frame(3)
+    verdicts = judge_batches(
+        [
+            LandedBatch(frame, minutes(3), FAR_FUTURE_MS, absent)
+            for frame in (poor, rich)
+            for absent in ((), DECLARABLE_COLUMNS)
+        ],
+        timeframe=M1,
+    )
+    assert [verdict.results["rules"] for verdict in verdicts] == [
+        {"not_a_number": 3},
+        {},
+        {},
+        {"undeclared_value": 3},
+    ]
+    accepted = verdicts[1].accepted
+    assert accepted[list(OPTIONAL_COLUMNS[:3])].isna().all(axis=None)
+    assert accepted["trade_count"].tolist() == [ABSENT_COUNT] * 3
+    assert accepted["volume"].tolist() == [10.0] * 3
 
 
 def test_no_batches_give_no_verdicts() -> None:

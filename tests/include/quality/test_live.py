@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 from hypothesis import given, settings
 
-from include.market.candle import CANDLE_COLUMNS, VALUE_COLUMNS
+from include.market.candle import ABSENT_COUNT, CANDLE_COLUMNS, VALUE_COLUMNS
 from include.market.timeframe import M1
 from include.quality.live import judge_live_candles
 from include.quality.rules import BENIGN_RULES
 from tests.include.quality.landed_frames import (
     START_MS,
-    batches,
+    declared_batches,
     landed,
     minutes,
     server_times,
@@ -23,13 +23,15 @@ from tests.include.quality.naive_judge import name_refusals
 
 
 @settings(max_examples=100, deadline=None)
-@given(batches, server_times)
+@given(declared_batches(), server_times)
 def test_the_verdict_is_the_one_reached_row_by_row(
-    rows: list[dict[str, Any]], server_ms: int
+    batch: tuple[list[dict[str, Any]], tuple[str, ...]], server_ms: int
 ) -> None:
-    span = minutes(11)
-    verdict = judge_live_candles(landed(rows), timeframe=M1, span=span, server_time_ms=server_ms)
-    names = name_refusals(rows, span, server_ms)
+    (rows, absent), span = batch, minutes(11)
+    verdict = judge_live_candles(
+        landed(rows), timeframe=M1, span=span, server_time_ms=server_ms, absent=absent
+    )
+    names = name_refusals(rows, span, server_ms, absent)
 
     assert verdict.refused["rule"].tolist() == [name for name in names if name]
     assert verdict.refused["raw"].tolist() == [
@@ -42,7 +44,9 @@ def test_the_verdict_is_the_one_reached_row_by_row(
     opens = verdict.accepted["open_time"].astype("int64") // 1000
     assert opens.tolist() == [plain["open_time"] for plain in expected]
     for name in VALUE_COLUMNS:
-        assert verdict.accepted[name].tolist() == [plain[name] for plain in expected]
+        absence = ABSENT_COUNT if name == "trade_count" else None
+        stored = verdict.accepted[name].astype(object).where(verdict.accepted[name].notna(), None)
+        assert stored.tolist() == [absence if name in absent else plain[name] for plain in expected]
 
     faulty = [name for name in names if name and name not in BENIGN_RULES]
     due = len(rows) - sum(name in BENIGN_RULES for name in names)

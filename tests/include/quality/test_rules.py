@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from include.market.candle import DECLARABLE_COLUMNS
+from include.market.errors import ContractError
 from include.market.timeframe import M1
 from include.quality.landed import Terms, normalise_landed
 from include.quality.rules import BENIGN_RULES, RULES, count_out_of_order, find_breaches
 from tests.include.quality.landed_frames import (
     FAR_FUTURE_MS,
     START_MS,
-    batches,
+    declared_batches,
     landed,
     minutes,
     row,
@@ -80,6 +82,59 @@ def test_each_rule_alone(changes: dict[str, Any], expected: list[str]) -> None:
     assert broken(**changes) == expected
 
 
+EVERYTHING = dict.fromkeys(DECLARABLE_COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("absent", "changes", "expected"),
+    [
+        (DECLARABLE_COLUMNS, EVERYTHING, []),
+        (("trade_count",), {"trade_count": None}, []),
+        # What is declared is declared for its own column alone.
+        (("trade_count",), {"quote_volume": None, "trade_count": None}, ["not_a_number"]),
+        (DECLARABLE_COLUMNS, EVERYTHING | {"volume": None}, ["not_a_number"]),
+        # Any value at all gives a wrong declaration away, zero and nonsense included.
+        (("trade_count",), {"trade_count": 0}, ["undeclared_value", "trade_count"]),
+        (("trade_count",), {"trade_count": -1}, ["undeclared_value", "trade_count"]),
+        (
+            ("quote_volume",),
+            {"quote_volume": float("inf")},
+            ["undeclared_value", "volume_range", "quote_volume_unit"],
+        ),
+        (("close_time",), {}, ["undeclared_value"]),
+        # A column that is stated is judged as ever, beside absent ones.
+        (
+            ("taker_buy_quote_volume", "close_time"),
+            {"taker_buy_quote_volume": None, "close_time": None, "quote_volume": 1e6},
+            ["quote_volume_unit"],
+        ),
+        (
+            ("close_time",),
+            {"close_time": None, "open_time": START_MS + 180_001},
+            ["off_grid"],
+        ),
+        (("close_time",), {"close_time": None, "open_time": None}, ["not_a_number"]),
+    ],
+)
+def test_columns_declared_absent_hold_nothing_and_the_others_all(
+    absent: tuple[str, ...], changes: dict[str, Any], expected: list[str]
+) -> None:
+    assert broken(Terms(M1, minutes(10), FAR_FUTURE_MS, absent), **changes) == expected
+
+
+def test_a_candle_without_close_time_is_final_when_its_bucket_is_over() -> None:
+    last_ms = START_MS + 180_000 + 59_999
+    for server_ms, expected in [(last_ms + 1, []), (last_ms, ["unfinished"])]:
+        terms = Terms(M1, minutes(10), server_ms, ("close_time",))
+        assert broken(terms, close_time=None) == expected
+
+
+def test_no_source_can_declare_away_what_every_candle_needs() -> None:
+    for name in ("open_time", "close", "volume", "raw", "nonsense"):
+        with pytest.raises(ContractError, match=f"declared absent: expected .*, was {name}; "):
+            Terms(M1, minutes(10), FAR_FUTURE_MS, ("trade_count", name))
+
+
 def test_a_silent_minute_is_sound_and_a_count_without_volume_is_not() -> None:
     silent: dict[str, Any] = dict.fromkeys(
         ("volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume"), 0.0
@@ -115,15 +170,16 @@ def test_rows_out_of_order_are_counted_past_missing_times() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(batches, server_times)
+@given(declared_batches(), server_times)
 def test_the_masks_equal_a_plain_reading_of_each_row(
-    rows: list[dict[str, Any]], server_ms: int
+    batch: tuple[list[dict[str, Any]], tuple[str, ...]], server_ms: int
 ) -> None:
-    terms = Terms(M1, minutes(11), server_ms)
+    rows, absent = batch
+    terms = Terms(M1, minutes(11), server_ms, absent)
     breaches = find_breaches(normalise_landed(landed(rows)), terms)
     for place, plain in enumerate(rows):
         found = [rule for rule in RULES[:-2] if breaches[rule][place]]
-        assert found == broken_rules(plain, terms.span, server_ms), plain
+        assert found == broken_rules(plain, terms.span, server_ms, absent), plain
     opens = [plain["open_time"] for plain in rows]
     repeated = [time is not None and opens.count(time) > 1 for time in opens]
     assert np.array_equal(breaches["duplicate_key"], np.array(repeated, dtype=bool))

@@ -2,6 +2,7 @@ from typing import Any
 
 import pandas as pd
 
+from include.market.candle import DECLARABLE_COLUMNS
 from include.market.timeframe import M1
 from include.quality.live import judge_live_candles
 from include.quality.rules import RULES
@@ -16,9 +17,17 @@ from tests.include.quality.landed_frames import (
 )
 
 
-def judge(rows: list[dict[str, Any]], server_time_ms: int = FAR_FUTURE_MS) -> Verdict:
+def judge(
+    rows: list[dict[str, Any]],
+    server_time_ms: int = FAR_FUTURE_MS,
+    absent: tuple[str, ...] = (),
+) -> Verdict:
     return judge_live_candles(
-        landed(rows), timeframe=M1, span=minutes(100), server_time_ms=server_time_ms
+        landed(rows),
+        timeframe=M1,
+        span=minutes(100),
+        server_time_ms=server_time_ms,
+        absent=absent,
     )
 
 
@@ -69,6 +78,40 @@ def test_a_missing_value_is_named_in_detail() -> None:
     verdict = judge([row(1, low=None, volume=float("inf"), close_time=None)])
     assert verdict.refused["rule"].tolist() == ["not_a_number"]
     assert "was close_time=NaT, low=nan, volume=inf" in verdict.refused["detail"][0]
+
+
+POOR: dict[str, Any] = dict.fromkeys(DECLARABLE_COLUMNS)
+
+
+def test_rows_that_are_silent_in_the_same_columns_are_copies() -> None:
+    rows = [row(1, **POOR, raw="a"), row(1, close=100.5, **POOR, raw="b"), row(1, **POOR, raw="c")]
+    verdict = judge(rows, absent=DECLARABLE_COLUMNS)
+    assert refused(verdict) == [("a", "duplicate_row"), ("b", "duplicate_key")]
+    assert verdict.refused["detail"][1].endswith("close=100.5 (kept 101.0)")
+
+
+def test_what_was_stated_against_the_declaration_is_named_in_detail() -> None:
+    absent = ("trade_count", "quote_volume", "close_time")
+    verdict = judge([row(1, **POOR | {"trade_count": 0, "taker_buy_volume": 4.0})], absent=absent)
+    assert verdict.refused["rule"].tolist() == ["not_a_number"]
+    assert (
+        "was taker_buy_quote_volume=nan; also breaks undeclared_value, trade_count"
+        in (verdict.refused["detail"][0])
+    )
+    verdict = judge([row(1, quote_volume=None, close_time=None)], absent=absent)
+    assert verdict.refused["detail"][0] == (
+        "expected nothing in what the source never states: trade_count, quote_volume, close_time, "
+        "was trade_count=7.0"
+    )
+    assert verdict.results["absent"] == ["trade_count", "quote_volume", "close_time"]
+
+
+def test_a_running_candle_without_close_time_is_told_by_its_open_time() -> None:
+    verdict = judge([row(1, close_time=None)], START_MS + 60_001, absent=("close_time",))
+    assert verdict.refused["rule"].tolist() == ["unfinished"]
+    detail = verdict.refused["detail"][0]
+    assert detail.startswith("expected the candle's end before the venue's clock 2023-08-01T00:01")
+    assert detail.endswith(", was open_time=2023-08-01T00:01:00.000Z")
 
 
 def test_running_and_unasked_candles_do_not_hold_a_batch_back() -> None:

@@ -87,6 +87,15 @@ def instrument_ids(connection: Connection, venue: str) -> dict[str, int]:
     return dict(rows.fetchall())
 
 
+def known_records(
+    connection: Connection, venue: str, symbols: Sequence[str]
+) -> list[InstrumentRecord]:
+    """Return what the venue last stated of those of ``symbols`` that name an instrument."""
+    values = {"venue": venue, "symbols": list(symbols)}
+    rows = connection.execute(statement("market/known_records"), values)
+    return [InstrumentRecord(*row) for row in rows]
+
+
 def rename_instrument(
     connection: Connection, venue: str, *, old: str, new: str, renamed_at: datetime
 ) -> int:

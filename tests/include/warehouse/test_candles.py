@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pandas as pd
+import pytest
 
-from include.market.candle import CANDLE_COLUMNS, VALUE_COLUMNS
+from include.market.candle import CANDLE_COLUMNS, OPTIONAL_COLUMNS, VALUE_COLUMNS
 from include.market.timeframe import H4, M1, M5
-from include.warehouse.candles import count_candles, read_candles
+from include.warehouse.candles import count_candles, read_candles, read_candles_as_of
 from include.warehouse.engine import Connection
 from include.warehouse.loader import merge_coarse
-from tests.support.warehouse import candles, load_frame, minutes, query, seed_reference, walk
+from tests.support.warehouse import (
+    candles,
+    load_frame,
+    minutes,
+    query,
+    seed_reference,
+    walk,
+    without,
+)
 
 
 def test_a_span_is_half_open_and_the_frame_sorted(connection: Connection) -> None:
@@ -40,6 +51,25 @@ def test_extreme_values_come_back_bit_for_bit(connection: Connection) -> None:
     assert (read["open_time"] == frame["open_time"]).all()
     for column in VALUE_COLUMNS:
         assert read[column].to_numpy().tobytes() == frame[column].to_numpy().tobytes()
+
+
+@pytest.mark.parametrize("column", OPTIONAL_COLUMNS)
+def test_an_absent_column_is_null_in_the_table_and_absent_in_the_frame(
+    connection: Connection, column: str
+) -> None:
+    seed_reference(connection)
+    frame = without(walk(9), column)
+    load_frame(connection, frame, minutes(0, 9))
+    stored = query(
+        connection,
+        "SELECT DISTINCT quote_volume IS NULL, taker_buy_volume IS NULL, "
+        "taker_buy_quote_volume IS NULL, trade_count IS NULL FROM market.candle_1m",
+    )
+    assert stored == [tuple(name == column for name in OPTIONAL_COLUMNS)]
+    read = read_candles(connection, M1, 1, minutes(0, 9))
+    pd.testing.assert_frame_equal(read, frame, check_exact=True)
+    known = read_candles_as_of(connection, M1, 1, minutes(0, 9), at=datetime.now(UTC))
+    pd.testing.assert_frame_equal(known, frame, check_exact=True)
 
 
 def test_columns_may_be_written_to(connection: Connection) -> None:

@@ -8,7 +8,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from include.market.candle import FLOAT_COLUMNS, PRICE_COLUMNS, VALUE_COLUMNS
+from include.market.candle import (
+    FLOAT_COLUMNS,
+    OPTIONAL_COLUMNS,
+    PRICE_COLUMNS,
+    VALUE_COLUMNS,
+)
 from include.warehouse.engine import Connection
 from tests.support.warehouse import START, load_frame, minutes, moment, query, seed_reference, walk
 
@@ -68,6 +73,22 @@ def test_no_nan_infinity_or_absurd_number_is_stored(
     doubtful += [sound | dict.fromkeys(FLOAT_COLUMNS, value) for value in NOT_NUMBERS]
     assert accepted(connection, f"market.candle_{label}", doubtful) == []
     assert accepted(connection, f"market.candle_{label}", [sound]) == [sound]
+
+
+@pytest.mark.parametrize("label", ["1m", "5m", "30m", "4h"])
+def test_only_what_a_source_may_never_state_can_be_null(
+    connection: Connection, sound: dict[str, Any], label: str
+) -> None:
+    sound |= {} if label == "1m" else COARSE
+    poor = sound | dict.fromkeys(OPTIONAL_COLUMNS)
+    # Beside a null the other columns are still held to their ranges.
+    doubtful = [poor | {column: value} for column in FLOAT_COLUMNS for value in NOT_NUMBERS]
+    doubtful += [poor | {"volume": -1.0}, poor | {"trade_count": -1}]
+    doubtful += [
+        poor | {column: None} for column in VALUE_COLUMNS if column not in OPTIONAL_COLUMNS
+    ]
+    assert accepted(connection, f"market.candle_{label}", doubtful) == []
+    assert accepted(connection, f"market.candle_{label}", [poor]) == [poor]
 
 
 @pytest.mark.parametrize("label", ["1m", "5m", "30m", "4h"])

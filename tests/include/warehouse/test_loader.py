@@ -7,7 +7,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from include.market.candle import VALUE_COLUMNS
+from include.market.candle import OPTIONAL_COLUMNS, VALUE_COLUMNS
 from include.market.span import Span
 from include.market.timeframe import M1
 from include.warehouse.candles import read_candles, read_candles_as_of
@@ -31,6 +31,7 @@ from tests.support.warehouse import (
     query,
     seed_reference,
     walk,
+    without,
 )
 
 DAY = minutes(0, 1440)
@@ -106,6 +107,44 @@ def test_loading_the_same_again_writes_nothing_to_the_candles_and_tells_nobody(
     assert query(connection, CHANGES) == changes
     assert query(connection, "SELECT FROM market.candle_revision") == []
     assert query(connection, "SELECT count(*) FROM ledger.load") == [(3,)]
+
+
+def test_loading_absent_columns_again_writes_nothing_either(connection: Connection) -> None:
+    seed_reference(connection)
+    frame = without(walk(1440), *OPTIONAL_COLUMNS)
+    load_frame(connection, frame, DAY, path="a")
+    traces = "SELECT ctid, xmin, xmax, * FROM market.candle_1m ORDER BY open_time"
+    stored, changes = query(connection, traces), query(connection, CHANGES)
+    twice = pd.concat([frame, frame.tail(5)], ignore_index=True)
+    assert counts(load_frame(connection, twice, DAY, path="b")) == (0, 0, 1445, 0)
+    assert query(connection, traces) == stored
+    assert query(connection, CHANGES) == changes
+    assert query(connection, "SELECT FROM market.candle_revision") == []
+
+
+@pytest.mark.parametrize("column", OPTIONAL_COLUMNS)
+def test_a_value_that_comes_or_goes_is_a_revision_and_what_stood_is_kept(
+    connection: Connection, column: str
+) -> None:
+    seed_reference(connection)
+    full, poor = candles(range(3)), without(candles(range(3)), column)
+    for path, frame in (("a", poor), ("b", full), ("c", poor)):
+        load_frame(connection, frame, minutes(0, 3), path=path)
+        pd.testing.assert_frame_equal(read_all(connection), frame)
+    kept = query(connection, f"SELECT DISTINCT revision, {column} FROM market.candle_revision")
+    assert sorted(kept) == [(1, None), (2, full[column].tolist()[0])]
+
+
+def test_refused_rows_are_kept_with_null_for_what_they_lack(connection: Connection) -> None:
+    seed_reference(connection)
+    frame = without(candles([0, 1, 1, 2], price=[1, 2, 3, 4]), "quote_volume", "trade_count")
+    receipt = load_frame(connection, frame, minutes(0, 2))
+    assert counts(receipt) == (2, 0, 0, 2)
+    payloads = query(connection, "SELECT rule, payload FROM ledger.quarantine ORDER BY rule")
+    assert [rule for rule, _ in payloads] == ["duplicate_key", "outside_span"]
+    assert [row["close"] for _, row in payloads] == [2, 4]
+    assert {row["quote_volume"] for _, row in payloads} == {None}
+    assert {row["trade_count"] for _, row in payloads} == {None}
 
 
 @pytest.mark.parametrize("column", VALUE_COLUMNS)

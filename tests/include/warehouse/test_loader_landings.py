@@ -7,7 +7,7 @@ from datetime import timedelta
 import pandas as pd
 import pytest
 
-from include.market.candle import CANDLE_COLUMNS, PRICE_COLUMNS
+from include.market.candle import ABSENT_COUNT, CANDLE_COLUMNS, PRICE_COLUMNS
 from include.market.errors import ContractError, InvalidInputError, StaleFenceError
 from include.market.span import Span, to_ms
 from include.market.timeframe import M1
@@ -177,9 +177,21 @@ def test_a_row_the_database_refuses_fails_the_whole_load_by_name(connection: Con
         lambda frame: frame.assign(open_time=frame["open_time"].where(frame.index != 1)),
         lambda frame: frame.assign(trade_count=1.5),
         lambda frame: frame.assign(trade_count=float("nan")),
+        lambda frame: frame.assign(quote_volume=[float("nan"), 1.0, 1.0]),
+        lambda frame: frame.assign(trade_count=[ABSENT_COUNT, 1, 1]),
         lambda frame: frame.assign(close="dear"),
     ],
-    ids=["column", "time", "naive", "NaT", "fraction", "NaN count", "text"],
+    ids=[
+        "column",
+        "time",
+        "naive",
+        "NaT",
+        "fraction",
+        "NaN count",
+        "volumes in part",
+        "counts in part",
+        "text",
+    ],
 )
 def test_a_frame_of_another_shape_is_refused_before_anything_is_sent(
     connection: Connection, spoil: object

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import pytest
 
+from include.market.candle import ABSENT_COUNT, CANDLE_COLUMNS
 from include.market.errors import ContractError
 from include.market.span import Span
 from include.market.timeframe import CASCADE, H4, M5, M30, Timeframe
@@ -93,6 +94,37 @@ def test_another_number_of_children_is_a_revision(connection: Connection) -> Non
     merge(connection, coarse([0], present=4))
     receipt = merge(connection, coarse([0], present=5))
     assert (receipt.updated, receipt.unchanged) == (1, 0)
+
+
+def test_rows_of_one_merge_may_lack_different_columns(connection: Connection) -> None:
+    seed_reference(connection)
+    frame = coarse(range(8))
+    frame["open"] = frame["close"] = frame["low"] = [100.0 - place for place in range(8)]
+    frame.loc[[1, 6], "quote_volume"] = float("nan")
+    frame.loc[[2, 6], ["taker_buy_volume", "taker_buy_quote_volume"]] = float("nan")
+    frame.loc[[2, 4], "trade_count"] = ABSENT_COUNT
+    shuffled = frame.sample(frac=1, random_state=1)
+    assert merge(connection, shuffled).inserted == 8
+    stored = query(
+        connection,
+        "SELECT open, quote_volume, taker_buy_volume, trade_count FROM market.candle_5m ORDER BY 1",
+    )
+    assert stored == [
+        (
+            100.0 - place,
+            None if place in (1, 6) else 100.0,
+            None if place in (2, 6) else 100.0,
+            None if place in (2, 4) else 7,
+        )
+        for place in reversed(range(8))
+    ]
+    span = Span(START_MS, START_MS + 8 * M5.length_ms)
+    read = read_candles(connection, M5, 1, span)
+    pd.testing.assert_frame_equal(read, frame[list(CANDLE_COLUMNS)], check_exact=True)
+    connection.commit()
+    assert merge(connection, shuffled).unchanged == 8
+    stated = frame.fillna(100.0).assign(trade_count=7)
+    assert merge(connection, stated).updated == 4
 
 
 def test_nothing_is_committed_by_the_merge(connection: Connection) -> None:

@@ -11,9 +11,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from include.market.candle import OPTIONAL_COLUMNS
+from include.market.errors import ContractError
 from include.warehouse.dictionary import list_undocumented, render_dictionary
 from include.warehouse.engine import Connection
 from include.warehouse.migrate import current_revision, downgrade, upgrade
+from tests.support.warehouse import load_frame, minutes, query, seed_reference, walk, without
 
 ROOT = Path(__file__).parents[3]
 HEAD = max(path.name[:4] for path in (ROOT / "include/warehouse/migrations/versions").glob("0*.py"))
@@ -60,6 +63,45 @@ def test_four_upgrades_at_once_all_succeed_and_run_each_migration_once(empty_dsn
     assert [other.wait(timeout=120) for other in others] == [0, 0]
     with psycopg.connect(empty_dsn) as connection:
         assert connection.execute("SELECT * FROM ledger.schema_version").fetchall() == [(HEAD,)]
+
+
+NULLABLE = (
+    "SELECT attrelid::regclass::text, count(*) FROM pg_attribute "
+    "WHERE attname = ANY(%s) AND NOT attnotnull AND attrelid::regclass::text LIKE %s "
+    "GROUP BY 1 ORDER BY 1"
+)
+
+
+def test_months_that_stand_already_take_absent_columns_as_new_ones_do(empty_dsn: str) -> None:
+    upgrade(empty_dsn, "0007")
+    ensure = "SELECT market.ensure_partitions('market.candle_5m', %s, %s)"
+    with psycopg.connect(empty_dsn, autocommit=True) as connection:
+
+        def nullable() -> list[tuple[str, int]]:
+            asked = (list(OPTIONAL_COLUMNS), "market.candle_5m%")
+            return [
+                row for row in connection.execute(NULLABLE, asked) if not row[0].endswith("_pkey")
+            ]
+
+        connection.execute(ensure, ("2024-01-01", "2024-02-01"))
+        assert nullable() == []
+        upgrade(empty_dsn)
+        connection.execute(ensure, ("2024-02-01", "2024-03-01"))
+        tables = ["market.candle_5m", "market.candle_5m_2024_01", "market.candle_5m_2024_02"]
+        assert nullable() == [(table, len(OPTIONAL_COLUMNS)) for table in tables]
+        downgrade(empty_dsn, "0007")
+        assert nullable() == []
+
+
+def test_what_is_absent_cannot_be_downgraded_away(
+    connection: Connection, warehouse_dsn: str
+) -> None:
+    seed_reference(connection)
+    load_frame(connection, without(walk(3), "trade_count"), minutes(0, 3))
+    with pytest.raises(ContractError, match="trade_count"):
+        downgrade(warehouse_dsn, "0007")
+    assert current_revision(warehouse_dsn) == HEAD
+    assert query(connection, "SELECT count(*) FROM market.candle_1m") == [(3,)]
 
 
 def test_the_alembic_command_finds_the_same_database(warehouse_dsn: str) -> None:

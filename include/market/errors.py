@@ -3,10 +3,13 @@
 CandlewickError
 ├── RetryableError            trying again later can succeed; may carry ``retry_after_s``
 │   ├── SourceUnavailableError    the venue did not answer, or not in its protocol
-│   └── RateLimitedError          the venue asked us to slow down (429) or to stay away (418)
+│   └── RateLimitedError          the venue asked us to slow down (429), or we would go too fast
+│       └── BannedError               the venue has banned this address (418): nobody asks
 └── FinalError                trying again cannot succeed
     ├── InvalidInputError         a setting, argument or file of the user is wrong
     ├── UnknownInstrumentError    the venue does not list the symbol
+    ├── DepthExhaustedError       the venue no longer keeps that far back
+    ├── AccessDeniedError         the venue refuses this address or account (401, 403, 451)
     ├── ContractError             the venue's answer no longer has the agreed shape
     └── StaleFenceError           a newer try of the same work holds the fence
 
@@ -34,7 +37,18 @@ class SourceUnavailableError(RetryableError):
 
 
 class RateLimitedError(RetryableError):
-    """Raised when a venue refuses for rate (429) or has banned this address (418)."""
+    """Raised when a venue refuses for rate (429), or its limit leaves no room for a request."""
+
+
+class BannedError(RateLimitedError):
+    """Raised while a venue's ban of this address (418) lasts, without asking the venue."""
+
+    def __init__(
+        self, message: str, *, retry_after_s: float | None = None, is_new: bool = False
+    ) -> None:
+        """Tell with ``is_new`` that nobody knew of the ban before: the time to alert someone."""
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.is_new = is_new
 
 
 class FinalError(CandlewickError):
@@ -47,6 +61,19 @@ class InvalidInputError(FinalError):
 
 class UnknownInstrumentError(FinalError):
     """Raised when a venue does not list the symbol asked for."""
+
+
+class AccessDeniedError(FinalError):
+    """Raised when a venue refuses this address, region or account (401, 403, 451)."""
+
+
+class DepthExhaustedError(FinalError):
+    """Raised when a range begins before the oldest data that a venue still keeps."""
+
+    def __init__(self, message: str, *, oldest_ms: int) -> None:
+        """Keep when the oldest candle or trade still to be had begins, epoch milliseconds."""
+        super().__init__(message)
+        self.oldest_ms = oldest_ms
 
 
 class ContractError(FinalError):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from include.exchanges.base import CandleSource
+from include.exchanges.binance_archive.client import BinanceArchive
 from include.exchanges.binance_spot.client import BinanceSpot
-from include.exchanges.http import HttpSettings, JsonClient
-from include.exchanges.weights import WeightBudget
+from include.exchanges.governor import LocalGovernor
+from include.exchanges.http import HttpClient, HttpSettings
+from include.exchanges.registry import VENUES
+from include.jobs.audit_history import audit_venue
 from include.jobs.backfill_history import backfill_instrument, plan_instruments
 from include.jobs.cascade import cascade_changes
 from include.jobs.check_candles import check_landings
@@ -26,22 +31,46 @@ from include.notify.outbox import OutboxSender
 from include.warehouse.engine import connect
 
 
+def open_client(url: str, *, attempts: int = 5) -> HttpClient:
+    """Return a client for tests: short pauses, no limit that could be reached."""
+    settings = HttpSettings(attempts=attempts, backoff_base_s=0.01, backoff_cap_s=0.05)
+    limits = [replace(limit, weight=10**9) for entry in VENUES.values() for limit in entry.limits]
+    return HttpClient(url, settings, governor=LocalGovernor(*limits))
+
+
 class River:
     """One warehouse, one venue, one state folder."""
 
-    def __init__(self, dsn: str, venue_url: str, folder: Path, symbols: Sequence[str]) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        venue_url: str,
+        folder: Path,
+        symbols: Sequence[str],
+        *,
+        source: CandleSource | None = None,
+        client: HttpClient | None = None,
+        with_archive: bool = False,
+    ) -> None:
         self.dsn, self.venue_url, self.symbols = dsn, venue_url, tuple(symbols)
         self.outbox = folder / "outbox"
         self.settings = Settings(
             landing_url=str(folder / "landing"), outbox_dir=str(self.outbox), batch_days=3
         )
-        self.universe = Universe({"binance_spot": self.symbols})
         self.conn = connect(dsn, application="test", autocommit=True)
-        self.source = BinanceSpot(JsonClient(venue_url, HttpSettings(), budget=WeightBudget(6000)))
+        self.client = client or open_client(venue_url)
+        self.source = source or BinanceSpot(self.client)
+        self.venue = self.source.venue.name
+        self.universe = Universe({self.venue: self.symbols})
+        self.archive = (
+            BinanceArchive(self.client, market="um" if self.venue == "binance_usdm" else "spot")
+            if with_archive
+            else None
+        )
 
     def close(self) -> None:
         self.conn.close()
-        self.source._client.close()
+        self.client.close()
 
     def open_path(self, url: str) -> StoragePath:
         return Path(url)
@@ -52,9 +81,26 @@ class River:
     def backfill(self, span: Span, *, run_id: str) -> int:
         return sum(
             backfill_instrument(
-                self.conn, self.source, self.open_path, self.settings, piece, run_id=run_id
+                self.conn,
+                self.source,
+                self.open_path,
+                self.settings,
+                piece,
+                run_id=run_id,
+                archive=self.archive,
             )["rows"]
             for piece in plan_instruments(self.universe, span)
+        )
+
+    def audit(self, *, run_id: str) -> dict[str, int]:
+        return audit_venue(
+            self.conn,
+            self.source,
+            self.open_path,
+            self.settings,
+            self.symbols,
+            run_id=run_id,
+            archive=self.archive,
         )
 
     def fetch(self, *, run_id: str) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""Any exchange that ccxt speaks: guarded session, habits as data, client. Edge."""

@@ -1,0 +1,1 @@
+"""Candles out of a folder of CSV or Parquet files, by a declared mapping."""

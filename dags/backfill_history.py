@@ -48,17 +48,24 @@ def backfill_history() -> None:
 
     @task(outlets=[assets.LANDING], pool="exchange_api", execution_timeout=timedelta(hours=2))
     def fetch(instrument: dict[str, str], *, dag_run: Any = None) -> dict[str, int]:
-        from include.airflow_bridge.connections import (
-            load_settings,
-            source,
-            storage_path,
-            warehouse,
-        )
+        from include.airflow_bridge.connections import load_settings, storage_path, warehouse
+        from include.airflow_bridge.sources import archive, source
         from include.jobs.backfill_history import backfill_instrument
 
-        with source(instrument["venue"]) as exchange, warehouse("backfill_history") as conn:
+        venue = instrument["venue"]
+        with (
+            source(venue) as exchange,
+            archive(venue) as files,
+            warehouse("backfill_history") as conn,
+        ):
             return backfill_instrument(
-                conn, exchange, storage_path, load_settings(), instrument, run_id=run_key(dag_run)
+                conn,
+                exchange,
+                storage_path,
+                load_settings(),
+                instrument,
+                run_id=run_key(dag_run),
+                archive=files,
             )
 
     fetch.expand(instrument=plan())

@@ -27,10 +27,10 @@ def fetch_candles() -> None:
         from include.airflow_bridge.connections import (
             load_settings,
             load_universe,
-            source,
             storage_path,
             warehouse,
         )
+        from include.airflow_bridge.sources import source
         from include.jobs.fetch_candles import fetch_new_candles
 
         landed: dict[str, int] = {}

@@ -28,7 +28,8 @@ def sync_reference() -> None:
 
     @task(outlets=[assets.INSTRUMENT], pool="exchange_api", execution_timeout=timedelta(minutes=10))
     def sync_venue(venue: str) -> dict[str, int]:
-        from include.airflow_bridge.connections import load_universe, source, warehouse
+        from include.airflow_bridge.connections import load_universe, warehouse
+        from include.airflow_bridge.sources import source
         from include.jobs.sync_reference import sync_venue as sync
 
         with source(venue) as exchange, warehouse("sync_reference") as conn:

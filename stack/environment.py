@@ -23,6 +23,9 @@ from stack.processes import PART_MARK, STATE_MARK
 
 SETTINGS_FILE = "airflow_settings.yaml"
 VENUE = "binance_spot"
+ARCHIVE = "binance_archive"
+SIMULATED = (VENUE, "binance_usdm", ARCHIVE)
+"""Connections that the bundled exchange answers."""
 # What the caller's shell may hold that would change our interpreter, our database logins or which
 # stack a process belongs to.
 DROPPED_PREFIXES = ("PG", "PYTHON", "MAKE", "MFLAGS", "VIRTUAL_ENV", "CANDLEWICK_", "SUPERVISOR_")
@@ -138,9 +141,12 @@ def stack_overrides(
         "AIRFLOW_VAR_UNIVERSE": json.dumps({VENUE: list(record.symbols)}),
     }
     if record.simulated:
-        overrides[f"AIRFLOW_CONN_{VENUE.upper()}"] = json.dumps(
-            {"conn_type": "http", "host": record.simulator_url}
-        )
+        for name in SIMULATED:
+            # Each venue says by itself which archive is its own: who points a venue elsewhere must
+            # not get the simulator's history into it.
+            address = {"conn_type": "http", "host": record.simulator_url}
+            extra = {"extra": {"archive": ARCHIVE}} if name != ARCHIVE else {}
+            overrides[f"AIRFLOW_CONN_{name.upper()}"] = json.dumps(address | extra)
     chosen = {name: value for name, value in overrides.items() if name not in inherited}
     return {**chosen, "AIRFLOW_VAR_SETTINGS": _merged_settings(layout, declared, inherited)}
 

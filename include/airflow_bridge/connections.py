@@ -10,10 +10,7 @@ import psycopg
 from airflow.sdk import BaseHook, Connection, ObjectStoragePath, Variable
 from airflow.sdk.exceptions import AirflowNotFoundException
 
-from include.exchanges.base import CandleSource
-from include.exchanges.binance_spot.client import WEIGHT_LIMIT_PER_MINUTE, BinanceSpot
-from include.exchanges.http import HttpSettings, JsonClient
-from include.exchanges.weights import WeightBudget
+from include.exchanges.registry import require_known
 from include.market.errors import InvalidInputError
 from include.market.settings import Settings, parse_settings
 from include.market.universe import Universe, parse_universe
@@ -30,7 +27,7 @@ def load_universe() -> Universe:
         raise InvalidInputError(
             'Variable universe is missing: set it to e.g. {"binance_spot": ["BTCUSDT"]}'
         )
-    return parse_universe(text)
+    return require_known(parse_universe(text))
 
 
 def load_settings() -> Settings:
@@ -40,7 +37,9 @@ def load_settings() -> Settings:
 
 def warehouse_dsn() -> str:
     """Return the warehouse's address as a PostgreSQL URI, from Connection ``warehouse``."""
-    connection = _connection("warehouse", hint="a postgres connection to the warehouse database")
+    connection = find_connection(
+        "warehouse", hint="a postgres connection to the warehouse database"
+    )
     login = f"{quote(connection.login or '', safe='')}:{quote(connection.password or '', safe='')}"
     database = quote(connection.schema or "warehouse", safe="")
     return f"postgresql://{login}@{connection.host}:{connection.port or 5432}/{database}"
@@ -56,22 +55,9 @@ def warehouse(application: str) -> Iterator[psycopg.Connection[tuple[object, ...
         conn.close()
 
 
-@contextmanager
-def source(venue: str) -> Iterator[CandleSource]:
-    """Yield the market-data source of ``venue``, from the Connection of the same name."""
-    if venue != BinanceSpot.venue.name:
-        raise InvalidInputError(f"no source for venue {venue!r}: correct Variable universe")
-    connection = _connection(venue, hint="an http connection whose host is the venue's base URL")
-    settings = load_settings()
-    client = JsonClient(
-        base_url(connection),
-        HttpSettings(deadline_s=settings.request_deadline_s, attempts=settings.request_attempts),
-        budget=WeightBudget(WEIGHT_LIMIT_PER_MINUTE),
-    )
-    try:
-        yield BinanceSpot(client)
-    finally:
-        client.close()
+def storage_path(url: str) -> ObjectStoragePath:
+    """Return the object at ``url`` (any fsspec address)."""
+    return ObjectStoragePath(url)
 
 
 def base_url(connection: Connection) -> str:
@@ -86,11 +72,6 @@ def base_url(connection: Connection) -> str:
     if connection.port and urlsplit(host).port is None:
         host = f"{host}:{connection.port}"
     return host
-
-
-def storage_path(url: str) -> ObjectStoragePath:
-    """Return the object at ``url`` (any fsspec address)."""
-    return ObjectStoragePath(url)
 
 
 def sender() -> Sender:
@@ -109,7 +90,12 @@ def sender() -> Sender:
     )
 
 
-def _connection(conn_id: str, *, hint: str) -> Connection:
+def find_connection(conn_id: str, *, hint: str) -> Connection:
+    """Return a Connection.
+
+    Raises:
+        InvalidInputError: there is none of that name; the message carries ``hint``.
+    """
     try:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:

@@ -35,13 +35,13 @@ def check_landings(
     for group in _groups([get_landing(conn, landing_id) for landing_id in landing_ids]):
         frames = [read_frame(open_path(landing.path)) for landing in group]
         batches = [
-            LandedBatch(frame, landing.span, server_time_ms)
-            for landing, (frame, server_time_ms) in zip(group, frames, strict=True)
+            LandedBatch(stored.frame, landing.span, stored.server_time_ms, stored.absent)
+            for landing, stored in zip(group, frames, strict=True)
         ]
         verdicts = judge_batches(batches, timeframe=parse_timeframe(group[0].timeframe))
-        for landing, batch, verdict in zip(group, batches, verdicts, strict=True):
+        for landing, verdict in zip(group, verdicts, strict=True):
             held = verdict.refused_share > settings.block_share
-            _keep(conn, open_path, landing, verdict, held, batch.server_time_ms)
+            _keep(conn, open_path, landing, verdict, held)
             totals.update(
                 accepted=len(verdict.accepted), refused=len(verdict.refused), held=int(held)
             )
@@ -71,10 +71,9 @@ def _keep(
     landing: Landing,
     verdict: Verdict,
     held: bool,
-    server_time_ms: int,
 ) -> None:
     clean_path = landing.path.removesuffix(".parquet") + ".clean.parquet"
-    write_frame(open_path(clean_path), verdict.accepted, server_time_ms=server_time_ms)
+    write_frame(open_path(clean_path), verdict.accepted)
     with conn.transaction():
         mark_checked(
             conn,

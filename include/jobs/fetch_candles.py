@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from include.exchanges.base import CandleSource
 from include.jobs.land_candles import Landing, land_candles
 from include.jobs.storage import OpenPath
+from include.market.errors import UnknownInstrumentError
 from include.market.settings import Settings
 from include.market.span import Span
 from include.market.timeframe import DAY_MS, M1
@@ -29,19 +30,27 @@ def fetch_new_candles(
 ) -> dict[str, int]:
     """Land new candles of each symbol; return the rows landed by symbol, nothing where none closed.
 
-    A symbol without an instrument waits for the next ``sync_reference``, which also refuses what
-    the venue does not list.
+    A source that knows the past only is backfill's work. A symbol without an instrument waits for
+    the next ``sync_reference``, which also refuses what the venue does not list.
     """
+    if not source.traits.is_live:
+        return {}
     known = instrument_ids(conn, source.venue.name)
     if waiting := [symbol for symbol in symbols if symbol not in known]:
         log.warning("no instrument yet, waiting for sync_reference: %s", ", ".join(waiting))
-    closed_ms = M1.floor_ms(source.server_time_ms())
+    server_time_ms = source.server_time_ms()
     landing = Landing(open_path, settings, run_id)
     landed: dict[str, int] = {}
     for symbol in (symbol for symbol in symbols if symbol in known):
         covered = coverage(conn, "candle_1m", known[symbol])
-        span = next_span(covered, closed_ms, settings.overlap_candles)
-        if span and (rows := land_candles(conn, source, symbol, span, landing)):
+        span = next_span(covered, M1.floor_ms(server_time_ms), settings.overlap_candles)
+        try:
+            rows = land_candles(conn, source, symbol, span, landing, server_time_ms=server_time_ms)
+        except UnknownInstrumentError as error:
+            # One symbol that is gone must not keep the others waiting.
+            log.warning("%s; sync_reference will say what became of it", error)
+            continue
+        if rows:
             landed[symbol] = rows
     return landed
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
-import pandas as pd
+import numpy as np
 
 from include.exchanges.base import CandleSource
-from include.jobs.storage import OpenPath, payload_sha256, write_frame
+from include.exchanges.rows import CandleRows, join_candles
+from include.exchanges.traits import VenueTraits
+from include.jobs.storage import OpenPath, payload_sha256, write_rows
 from include.market.settings import Settings
 from include.market.span import Span, subtract_spans
 from include.market.timeframe import DAY_MS, M1
@@ -30,23 +33,37 @@ class Landing:
     run_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one landed file speaks for, which way it came, and the venue's clock before it was."""
+
+    venue: str
+    symbol: str
+    span: Span
+    source: str
+    server_time_ms: int
+
+
 def land_candles(
     conn: Connection,
     source: CandleSource,
     symbol: str,
     span: Span,
     target: Landing,
+    *,
+    server_time_ms: int,
 ) -> int:
     """Land the closed 1m candles opening in ``span``; return how many rows came.
 
-    Every batch is committed as it lands, and one this run has landed already is left alone, so an
-    interrupted task goes on where it stopped.
+    ``server_time_ms`` is the venue's clock, read before: a candle that closes while we fetch must
+    not pass for final. Every batch is committed as it lands, and one this run has landed already
+    is left alone, so an interrupted task goes on where it stopped.
     """
     rows = 0
     done = landed_spans(conn, venue=source.venue.name, symbol=symbol, run_id=target.run_id)
     for batch in split_batches(span, target.settings.batch_days):
         if subtract_spans(batch, done):
-            rows += _land_batch(conn, source, symbol, batch, target)
+            rows += _land_batch(conn, source, symbol, batch, target, server_time_ms)
     return rows
 
 
@@ -66,55 +83,73 @@ def _land_batch(
     symbol: str,
     span: Span,
     target: Landing,
+    server_time_ms: int,
 ) -> int:
-    # The clock first: a candle that closes while we fetch must not pass for final.
-    server_time_ms = source.server_time_ms()
-    frame = fetch_twice(source, symbol, span, target.settings.page_limit)
-    span = without_unsettled_tail(span, frame, server_time_ms)
+    rows = fetch_twice(source, symbol, span, target.settings.page_limit)
+    span = without_unsettled_tail(span, rows, server_time_ms)
     if not span:
         return 0
-    digest = payload_sha256(frame)
+    rows = rows.take(rows.open_ms < span.end_ms)
+    batch = Batch(source.venue.name, symbol, span, "rest", server_time_ms)
+    return land_rows(conn, rows, batch, target, traits=source.traits)
+
+
+def land_rows(
+    conn: Connection,
+    rows: CandleRows,
+    batch: Batch,
+    target: Landing,
+    *,
+    traits: VenueTraits,
+) -> int:
+    """Write one batch to the landing zone and into the work list; return its number of rows."""
+    digest = payload_sha256(rows)
     url = "/".join(
         (
             target.settings.landing_url.rstrip("/"),
-            source.venue.name,
+            # Colons and slashes of other venues' names would be folders or drives somewhere.
+            quote(batch.venue, safe=""),
             "candle_1m",
-            symbol,
-            f"{span.start_time:%Y%m%dT%H%M}-{span.end_time:%Y%m%dT%H%M}-{digest[:12]}-"
+            quote(batch.symbol, safe=""),
+            f"{batch.span.start_time:%Y%m%dT%H%M}-{batch.span.end_time:%Y%m%dT%H%M}-{digest[:12]}-"
             # Per run, so that a repeated range is compared again and the ledger proves it equal.
             f"{hashlib.sha256(target.run_id.encode()).hexdigest()[:8]}.parquet",
         )
     )
-    write_frame(target.open_path(url), frame, server_time_ms=server_time_ms)
+    path = target.open_path(url)
+    write_rows(path, rows, server_time_ms=batch.server_time_ms, traits=traits)
     with conn.transaction():
         register_landing(
             conn,
-            venue=source.venue.name,
-            symbol=symbol,
+            venue=batch.venue,
+            symbol=batch.symbol,
             timeframe=M1.label,
-            span=span,
+            span=batch.span,
             path=url,
-            rows=len(frame),
+            rows=len(rows),
             payload_sha256=digest,
-            source="rest",
+            source=batch.source,
             run_id=target.run_id,
         )
-    return len(frame)
+    return len(rows)
 
 
-def fetch_twice(source: CandleSource, symbol: str, span: Span, page_limit: int) -> pd.DataFrame:
-    """Return a landed frame of ``span`` in which every absent candle was asked for twice."""
-    frame = _fetch(source, symbol, span, page_limit)
-    for window in recheck_windows(find_gaps(_open_ms(frame), M1, span), page_limit):
-        again = _fetch(source, symbol, window, page_limit)
-        known = set(_open_ms(frame))
-        found = again[[instant not in known for instant in _open_ms(again)]]
-        found = found[
-            (found["open_time"] >= span.start_time) & (found["open_time"] < span.end_time)
-        ]
-        if not found.empty:
-            frame = pd.concat([frame, found], ignore_index=True)
-    return frame.sort_values("open_time", kind="stable", ignore_index=True)
+def fetch_twice(source: CandleSource, symbol: str, span: Span, page_limit: int) -> CandleRows:
+    """Return the rows of ``span``, in which every absent candle was asked for twice."""
+    rows = _fetch(source, symbol, span, page_limit)
+    windows = recheck_windows(find_gaps(rows.open_ms, M1, span), page_limit)
+    if windows:
+        again = fetch_windows(source, symbol, windows, page_limit)
+        inside = (again.open_ms >= span.start_ms) & (again.open_ms < span.end_ms)
+        rows = join_candles([rows, again.take(inside & ~np.isin(again.open_ms, rows.open_ms))])
+    return rows.take(np.argsort(rows.open_ms, kind="stable")) if windows else rows
+
+
+def fetch_windows(
+    source: CandleSource, symbol: str, windows: Sequence[Span], page_limit: int
+) -> CandleRows:
+    """Return what the venue has of each of ``windows``, one after the other."""
+    return join_candles([_fetch(source, symbol, window, page_limit) for window in windows])
 
 
 def recheck_windows(holes: list[Span], page_limit: int) -> list[Span]:
@@ -133,19 +168,21 @@ def recheck_windows(holes: list[Span], page_limit: int) -> list[Span]:
     return windows
 
 
-def without_unsettled_tail(span: Span, frame: pd.DataFrame, server_time_ms: int) -> Span:
-    """Return ``span`` ended after its last candle where what is absent may still come."""
+def without_unsettled_tail(span: Span, rows: CandleRows, server_time_ms: int) -> Span:
+    """Return ``span`` ended where what is absent may still come.
+
+    The last candle before such an absence waits with it: were the venue's clock ahead of its
+    candles, it would be the one still forming.
+    """
     if span.end_ms <= server_time_ms - SETTLE_MS:
         return span
-    last_end_ms = max((instant + M1.length_ms for instant in _open_ms(frame)), default=0)
+    last_end_ms = int(rows.open_ms.max()) + M1.length_ms if len(rows) else 0
+    if last_end_ms < span.end_ms:
+        last_end_ms -= M1.length_ms
     settled_ms = max(last_end_ms, M1.floor_ms(server_time_ms - SETTLE_MS), span.start_ms)
     return Span(span.start_ms, min(span.end_ms, settled_ms))
 
 
-def _fetch(source: CandleSource, symbol: str, span: Span, page_limit: int) -> pd.DataFrame:
+def _fetch(source: CandleSource, symbol: str, span: Span, page_limit: int) -> CandleRows:
     pages = source.candles(symbol, M1, span, page_limit=page_limit)
-    return pd.concat([page.frame for page in pages], ignore_index=True)
-
-
-def _open_ms(frame: pd.DataFrame) -> list[int]:
-    return [int(value) // 1000 for value in frame["open_time"].astype("int64")]
+    return join_candles([page.rows for page in pages])

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from include.jobs.storage import OpenPath, read_frame
+from include.jobs.storage import OpenPath, StoredFrame, read_frame
 from include.market.span import subtract_spans
 from include.market.timeframe import parse_timeframe
-from include.market.universe import ABSENT_MEANS
 from include.quality.gaps import find_gaps
 from include.warehouse.engine import Connection
 from include.warehouse.fence import take_fence
@@ -29,8 +28,8 @@ def load_landings(
         if landing.state != "checked" or landing.clean_path is None:
             continue
         token = take_fence(conn, load_scope(landing))
-        landed, _ = read_frame(open_path(landing.path))
-        clean, _ = read_frame(open_path(landing.clean_path))
+        landed = read_frame(open_path(landing.path))
+        clean = read_frame(open_path(landing.clean_path)).frame
         receipt = load_candles(
             conn,
             landing,
@@ -49,20 +48,19 @@ def load_landings(
     return dict(totals)
 
 
-def explain_gaps(landing: Landing, landed: pd.DataFrame, clean: pd.DataFrame) -> list[Gap]:
+def explain_gaps(landing: Landing, landed: StoredFrame, clean: pd.DataFrame) -> list[Gap]:
     """Return every expected and absent span of a landing, with its reason.
 
     The fetch asks twice for what is absent, so a minute that did not land is the venue's own gap;
     a minute that landed and was refused stays unexplained until it is fetched whole.
     """
     timeframe = parse_timeframe(landing.timeframe)
-    absent = find_gaps(_open_ms(landed), timeframe, landing.span)
+    absent = find_gaps(_open_ms(landed.frame), timeframe, landing.span)
     missing = find_gaps(_open_ms(clean), timeframe, landing.span)
-    venue_gap = ABSENT_MEANS[landing.venue]
     proof = {"asked": 2, "landing_id": landing.landing_id}
     refused = [piece for hole in missing for piece in subtract_spans(hole, absent)]
     return [
-        *(Gap(hole, venue_gap, proof) for hole in absent),
+        *(Gap(hole, landed.absent_means, proof) for hole in absent),
         *(Gap(hole, "unknown", {"refused_in_landing": landing.landing_id}) for hole in refused),
     ]
 

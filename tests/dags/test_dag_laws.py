@@ -18,6 +18,7 @@ EXPECTED = {
     "sync_reference",
     "backfill_history",
     "fetch_candles",
+    "audit_history",
     "check_candles",
     "load_warehouse",
     "cascade_5m",
@@ -152,7 +153,12 @@ def test_only_what_asks_a_venue_holds_its_slots(dags: dict[str, Any]) -> None:
         for dag_id, dag in dags.items()
         if any(task["pool"] == "exchange_api" for task in dag["tasks"].values())
     }
-    assert holders == {"sync_reference", "backfill_history", "fetch_candles"}
+    assert holders == {
+        "sync_reference",
+        "backfill_history",
+        "fetch_candles",
+        "audit_history",
+    }
 
 
 def test_parsing_stays_light(tmp_path: Path) -> None:

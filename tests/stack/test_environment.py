@@ -59,6 +59,9 @@ def test_the_overrides_point_at_this_stack(layout: Layout) -> None:
     assert warehouse["password"] == keys.warehouse_password
     exchange = json.loads(overrides["AIRFLOW_CONN_BINANCE_SPOT"])
     assert exchange["host"] == "http://127.0.0.1:18082"
+    assert exchange["extra"] == {"archive": "binance_archive"}
+    archive = json.loads(overrides["AIRFLOW_CONN_BINANCE_ARCHIVE"])
+    assert archive == {"conn_type": "http", "host": "http://127.0.0.1:18082"}
     universe = parse_universe(overrides["AIRFLOW_VAR_UNIVERSE"])
     assert list(universe) == [("binance_spot", "BTCUSDT"), ("binance_spot", "ETHUSDT")]
     tunables = parse_tunables(overrides["AIRFLOW_VAR_SETTINGS"])

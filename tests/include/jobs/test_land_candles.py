@@ -5,12 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
 from include.exchanges.base import CandlePage
-from include.exchanges.binance_spot.parse import parse_klines
+from include.exchanges.rows import CandleRows
 from include.jobs.fetch_candles import next_span
 from include.jobs.land_candles import (
     SETTLE_MS,
@@ -21,23 +20,18 @@ from include.jobs.land_candles import (
 )
 from include.market.span import Span
 from include.market.timeframe import DAY_MS, M1, Timeframe
+from tests.support.klines import candle_rows, kline
 
 BASE = 20_000 * DAY_MS
 MINUTE = M1.length_ms
 
 
-def frame(minutes: list[int]) -> pd.DataFrame:
-    prices = ["1.0"] * 4
-    return parse_klines(
-        [
-            [BASE + m * MINUTE, *prices, "1", BASE + (m + 1) * MINUTE - 1, "1", 1, "0", "0", "0"]
-            for m in minutes
-        ]
-    )
+def rows_of(minutes: list[int]) -> CandleRows:
+    return candle_rows(kline(BASE + minute * MINUTE) for minute in minutes)
 
 
-def minutes_of(rows: pd.DataFrame) -> list[int]:
-    return [(int(value) // 1000 - BASE) // MINUTE for value in rows["open_time"].astype("int64")]
+def minutes_of(rows: CandleRows) -> list[int]:
+    return [(open_ms - BASE) // MINUTE for open_ms in rows.open_ms.tolist()]
 
 
 class Venue:
@@ -56,7 +50,7 @@ class Venue:
             for m in self.has
             if span.start_ms <= BASE + m * MINUTE < span.end_ms and m not in hidden
         ]
-        yield CandlePage(span, frame(inside))
+        yield CandlePage(span, rows_of(inside))
 
 
 def hour(first: int, last: int) -> Span:
@@ -101,20 +95,21 @@ def test_batches_tile_the_span_and_cut_at_midnights(start: int, length: int) -> 
     assert all(batch.end_ms % DAY_MS == 0 for batch in batches[:-1])
 
 
-def test_a_late_newest_minute_is_not_called_absent() -> None:
+def test_a_late_newest_minute_is_not_called_absent_and_the_one_before_it_not_final() -> None:
     now = hour(0, 60).end_ms + 1000
-    assert without_unsettled_tail(hour(0, 60), frame(list(range(58))), now) == hour(0, 58)
+    assert without_unsettled_tail(hour(0, 60), rows_of(list(range(58))), now) == hour(0, 57)
+    assert without_unsettled_tail(hour(0, 60), rows_of(list(range(60))), now) == hour(0, 60)
 
 
 def test_a_minute_absent_for_long_is_claimed_as_absent() -> None:
     now = hour(0, 60).end_ms + SETTLE_MS
-    assert without_unsettled_tail(hour(0, 60), frame(list(range(58))), now) == hour(0, 60)
+    assert without_unsettled_tail(hour(0, 60), rows_of(list(range(58))), now) == hour(0, 60)
     recent = hour(0, 60).end_ms
-    assert without_unsettled_tail(hour(0, 60), frame([0, 1]), recent) == hour(0, 50)
+    assert without_unsettled_tail(hour(0, 60), rows_of([0, 1]), recent) == hour(0, 50)
 
 
 def test_nothing_at_all_yet_claims_nothing() -> None:
-    assert not without_unsettled_tail(hour(0, 2), frame([]), hour(0, 2).end_ms)
+    assert not without_unsettled_tail(hour(0, 2), rows_of([]), hour(0, 2).end_ms)
 
 
 def test_fetching_goes_on_where_coverage_ends_and_rereads_a_few() -> None:

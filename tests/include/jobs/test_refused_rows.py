@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from include.exchanges.binance_spot.parse import parse_klines
-from include.jobs.storage import payload_sha256, write_frame
+from include.exchanges.binance_spot.client import TRAITS
+from include.jobs.storage import payload_sha256, write_rows
 from include.market.instrument import InstrumentRecord, VenueRecord
 from include.market.span import Span, from_ms
 from include.market.timeframe import DAY_MS, M1
@@ -18,6 +18,8 @@ from include.warehouse.landing import register_landing
 from include.warehouse.ledger import coverage
 from include.warehouse.reference import sync_instruments
 from tests.support.invariants import check_accounts
+from tests.support.klines import candle_rows
+from tests.support.klines import kline as a_kline
 from tests.support.river import River
 
 START_MS = 20_000 * DAY_MS
@@ -39,19 +41,13 @@ def river(warehouse_dsn: str, tmp_path: Path) -> Iterator[River]:
 
 
 def kline(minute: int, **changes: Any) -> list[Any]:
-    open_ms = START_MS + minute * M1.length_ms
-    row: dict[str, Any] = {
-        "open_ms": open_ms, "open": "100", "high": "102", "low": "99", "close": "101",
-        "volume": "10", "close_ms": open_ms + M1.length_ms - 1, "quote": "1000", "count": 7,
-        "taker": "4", "taker_quote": "400", "ignored": "0",
-    }  # fmt: skip
-    return list((row | changes).values())
+    return a_kline(START_MS + minute * M1.length_ms, **changes)
 
 
 def land(river: River, rows: list[list[Any]], *, symbol: str = "BTCUSDT") -> None:
-    frame = parse_klines(rows)
+    parsed = candle_rows(rows)
     path = f"{river.settings.landing_url}/{symbol}-{len(rows)}.parquet"
-    write_frame(river.open_path(path), frame, server_time_ms=START_MS + DAY_MS)
+    write_rows(river.open_path(path), parsed, server_time_ms=START_MS + DAY_MS, traits=TRAITS)
     register_landing(
         river.conn,
         venue="binance_spot",
@@ -60,7 +56,7 @@ def land(river: River, rows: list[list[Any]], *, symbol: str = "BTCUSDT") -> Non
         span=Span(START_MS, START_MS + MINUTES * M1.length_ms),
         path=path,
         rows=len(rows),
-        payload_sha256=payload_sha256(frame),
+        payload_sha256=payload_sha256(parsed),
         source="rest",
         run_id="test",
     )

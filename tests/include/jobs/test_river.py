@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from include.exchanges.base import CandlePage
 from include.market.span import Span, to_ms
 from include.market.timeframe import DAY_MS
 from tests.support.invariants import check_all
@@ -101,17 +103,14 @@ def test_an_interrupted_backfill_goes_on_where_it_stopped(
     river: River, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     river.sync()
-    calls = 0
-    whole = river.source.server_time_ms
+    whole = river.source.candles
 
-    def dies_later() -> int:
-        nonlocal calls
-        calls += 1
-        if calls == 4:
+    def dies_later(*arguments: Any, **options: Any) -> Iterator[CandlePage]:
+        if river.conn.execute("SELECT FROM ledger.landing").fetchall():
             raise ConnectionError("killed")
-        return whole()
+        return whole(*arguments, **options)
 
-    monkeypatch.setattr(river.source, "server_time_ms", dies_later)
+    monkeypatch.setattr(river.source, "candles", dies_later)
     with pytest.raises(ConnectionError):
         river.backfill(DAYS, run_id="one")
     landed_before = river.conn.execute("SELECT count(*) FROM ledger.landing").fetchone()

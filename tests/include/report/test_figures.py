@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from include.channels.channel import ChannelFit, fit_channel
+from include.market.candle import ABSENT_COUNT, OPTIONAL_COLUMNS
 from include.market.errors import ContractError, InvalidInputError
 from include.market.timeframe import H4
 from include.report.figures import CHANNEL, FALLING, RISING, draw_channel_chart
@@ -69,6 +70,17 @@ def read_words(figure: Figure) -> list[str]:
 def count_pixels(png: bytes, colour: str) -> int:
     pixels = imread(io.BytesIO(png))[..., :3]
     return int((np.abs(pixels - np.array(to_rgb(colour))).max(axis=2) < 0.02).sum())
+
+
+def test_a_source_that_states_no_quote_volume_gives_the_same_picture(
+    candles: pd.DataFrame, fit: ChannelFit
+) -> None:
+    poor = candles.assign(**dict.fromkeys(OPTIONAL_COLUMNS, np.nan)).assign(
+        trade_count=ABSENT_COUNT
+    )
+    assert fit_channel(poor, H4, min_candles=12, taus=(0.1, 0.5, 0.9)) == fit
+    drawn = [draw_channel_chart(frame, fit, title="X", timeframe=H4) for frame in (candles, poor)]
+    assert drawn[0] == drawn[1]
 
 
 def test_the_picture_is_a_png_of_1600_by_900(candles: pd.DataFrame, fit: ChannelFit) -> None:

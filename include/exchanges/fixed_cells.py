@@ -86,9 +86,8 @@ class FixedReader:
         self._commas = commas[order][self._wholes :]
         self._ends = (commas - decimal)[order]
         self._before = np.append(-1, commas[:-1])[order]
-        self._gaps = (1 + len(layout.opening) * (order == 0) + self._quoted * decimal[order])[
-            :, None
-        ]
+        gaps = 1 + len(layout.opening) * (order == 0) + self._quoted * decimal[order]
+        self._gaps = gaps[:, np.newaxis]
         tail = b"," + layout.last + b"," + layout.opening
         self._tail_at = _REACH - len(layout.last) - 1
         self._tail = np.uint64(int.from_bytes(tail.ljust(8, b"\0"), "little"))
@@ -109,9 +108,7 @@ class FixedReader:
         if rest or not rows or found[-1] != len(codes) - 1:
             return None
         marks = np.ascontiguousarray(found.reshape(rows, self._width).T)
-        if not padded.startswith(self._opening, _REACH) or not self._has_frame(
-            padded, codes, marks
-        ):
+        if not self._has_frame(padded, codes, marks):
             return None
         ends, before = marks[self._ends], marks[self._before]
         before[0, 1:], before[0, 0] = before[0, :-1].copy(), -1
@@ -123,13 +120,14 @@ class FixedReader:
         if values is None or (values[: self._wholes] < _LEAST[digits[: self._wholes]]).any():
             return None
         decimals = self._as_decimals(padded, values, ends, digits, places)
-        return FixedTable(values[: self._wholes], decimals, marks[-1])
+        # Copies, lest a few columns keep all that was needed on the way.
+        return FixedTable(values[: self._wholes].copy(), decimals, marks[-1].copy())
 
     def _has_frame(self, padded: bytes, codes: NDArray[np.uint8], marks: Ints) -> bool:
         """Tell whether commas, points, quotes and the ends of rows are where they must be."""
         rows = marks.shape[1]
         tails = _words(padded, marks[-1] + self._tail_at, 1)[0]
-        return bool(
+        return padded.startswith(self._opening, _REACH) and bool(
             ((tails & self._tail_mask) == self._tail).all()
             and np.count_nonzero(codes == _POINT) == self._decimals * rows
             and np.count_nonzero(codes == _QUOTE) == self._quotes * rows

@@ -24,7 +24,7 @@ _READER: Final = FixedReader(
         last=b"0",
     )
 )
-_BLOCK_BYTES: Final = 1 << 17
+_BLOCK_BYTES: Final = 1 << 18
 """What is made of a block while it is read stays in the processor's cache."""
 
 

@@ -159,13 +159,14 @@ class Wire:
         assert connection.sock is not None  # noqa: S101 - connected above
         connection.sock.ends_at = ends_at
         connection.request("GET", target, headers=dict(headers))
-        response = connection.getresponse()
-        if response.status != 200:
-            cap = max(cap, _SMALL_BYTES)
-        is_framed = response.length is not None or bool(response.chunked)
-        encoding = str(response.headers.get("content-encoding", "identity")).lower()
-        body = _unpack(_read(response, cap), encoding, cap)
-        return Reply(response.status, response.headers, body, is_framed)
+        # Closed whatever happens: a connection that ends with its answer leaves the socket to it.
+        with connection.getresponse() as response:
+            if response.status != 200:
+                cap = max(cap, _SMALL_BYTES)
+            is_framed = response.length is not None or bool(response.chunked)
+            encoding = str(response.headers.get("content-encoding", "identity")).lower()
+            body = _unpack(_read(response, cap), encoding, cap)
+            return Reply(response.status, response.headers, body, is_framed)
 
 
 def _split(base_url: str) -> tuple[str, str, int, str]:

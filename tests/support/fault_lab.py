@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -78,6 +79,14 @@ class Lab:
             "hits"
         ]
         return found
+
+    def wait_until_done(self) -> list[dict[str, Any]]:
+        """Return the requests once the answers of all have ended, one way or the other."""
+        deadline = time.monotonic() + 30
+        while any(hit["done_ms"] is None for hit in self.hits()):
+            assert time.monotonic() < deadline, "an answer never ended"
+            time.sleep(0.05)
+        return self.hits()
 
     def fired(self) -> dict[str, int]:
         """Return how often each fault that is on has fired."""

@@ -129,6 +129,24 @@ def test_two_values_for_one_candle_are_both_left_to_the_gate() -> None:
     assert minutes(venue.walk(0, 3, limit=100)) == [0, 1, 1, 2]
 
 
+def test_an_hour_told_twice_is_refused() -> None:
+    doubled = join_candles([rows_of(range(9)), rows_of([2, 4, 6], close="100")])
+    with pytest.raises(SourceUnavailableError, match="two values for each of 3 candles"):
+        Venue([], answer_1=lambda span, limit: doubled).walk(0, 9, limit=100)
+
+
+@pytest.mark.parametrize("shift", [4, -4])
+def test_an_answer_that_is_shifted_is_refused(shift: int) -> None:
+    moved = rows_of(range(10 + shift, 30 + shift))
+    with pytest.raises(SourceUnavailableError, match="its times are shifted"):
+        Venue([], answer_1=lambda span, limit: moved).walk(10, 30, limit=100)
+
+
+def test_a_page_cut_at_the_limit_need_not_reach_the_end() -> None:
+    venue = Venue(range(40), answer_1=lambda span, limit: rows_of(range(6, 20)))
+    assert minutes(venue.walk(10, 30, limit=14)) == list(range(10, 30))
+
+
 def test_a_page_that_contradicts_the_one_before_is_asked_again() -> None:
     venue = Venue(range(8), answer_2=lambda span, limit: rows_of(range(3, 7), close="100"))
     assert minutes(venue.walk(0, 8)) == list(range(8))
@@ -172,8 +190,21 @@ def test_a_page_of_other_columns_stops_everything(law: str, changes: dict[str, A
 
 
 def test_candles_of_another_timeframe_are_refused() -> None:
-    with pytest.raises(ContractError, match=r"grid|long"):
+    with pytest.raises(ContractError, match="long"):
         require_plausible(rows_of(range(10)), M5)
+    unsaid = rows_of(range(1, 10))
+    with pytest.raises(ContractError, match="grid"):
+        require_plausible(CandleRows(unsaid.open_ms, unsaid.close_ms * 0 - 1, *rest(unsaid)), M5)
+
+
+def test_candles_that_begin_late_but_last_a_minute_are_left_to_the_gate() -> None:
+    rows = rows_of(range(6))
+    late = CandleRows(rows.open_ms + 14_789, rows.close_ms + 14_789, *rest(rows))
+    require_plausible(late, M1)
+
+
+def rest(rows: CandleRows) -> tuple[Any, Any]:
+    return rows.values, rows.raw
 
 
 def test_columns_a_venue_never_states_break_no_law() -> None:

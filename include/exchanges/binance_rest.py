@@ -6,6 +6,7 @@ at ``limit``; a range that reaches now ends with the candle still forming.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, ClassVar
@@ -24,7 +25,7 @@ from include.market.span import Span
 from include.market.timeframe import Timeframe
 
 
-class BinanceRest:
+class BinanceRest(ABC):
     """A venue's clock and candles; what it lists is the subclass's to know."""
 
     venue: ClassVar[VenueRecord]
@@ -59,9 +60,9 @@ class BinanceRest:
 
         return walk_candles(ask, timeframe, span, traits=self.traits, page_limit=page_limit)
 
+    @abstractmethod
     def weigh_klines(self, limit: int) -> int:
         """Return what a request for ``limit`` candles weighs."""
-        raise NotImplementedError
 
     def _klines(self, symbol: str, timeframe: Timeframe, bounds: dict[str, int]) -> CandleRows:
         return self._client.get(

@@ -86,7 +86,7 @@ class BinanceArchive:
         if file.market != self.market:
             raise InvalidInputError(f"{file.path} is not of market {self.market}: plan it anew")
         path = f"{file.path}.CHECKSUM"
-        body = self._client.download(path, max_bytes=MAX_CHECKSUM_BYTES)
+        body = self._client.download(path, weight=1, max_bytes=MAX_CHECKSUM_BYTES)
         if body is None:
             return None
         found = _CHECKSUM.fullmatch(body)
@@ -104,7 +104,7 @@ class BinanceArchive:
             stated = self.published_sha256(file)
             if stated is None:
                 return None
-            packed = self._client.download(file.path, max_bytes=MAX_ZIP_BYTES)
+            packed = self._client.download(file.path, weight=1, max_bytes=MAX_ZIP_BYTES)
             was = "nothing" if packed is None else hashlib.sha256(packed).hexdigest()
             if packed is not None and was == stated:
                 text = read_only_member(packed, file.csv_name)

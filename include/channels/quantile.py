@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 from scipy.optimize import linprog
-from statsmodels.regression.quantile_regression import QuantReg
-from statsmodels.tools.sm_exceptions import ConvergenceWarning, IterationLimitWarning
 
 from include.channels.noise import Array
+from include.channels.quantile_batch import fit_segments
 from include.market.errors import FinalError, InvalidInputError
 
-EXACT_FIT = 1e-12
-"""Residuals below this share of the size of the values are rounding, not noise."""
-CROSSING = 1e-6
-"""Order violations below this many residual deviations are the solver's own tolerance."""
+CROSSING = 1e-9
+"""Order violations below this many residual deviations are rounding."""
+CERTIFIED = 1e-8
+"""Largest duality gap of a line that counts as the best one; HiGHS works to about this."""
 
 
 @dataclass(frozen=True, slots=True)
 class LineFit:
     """One quantile line: ``intercept + slope * (time - first time)``, in units of the values.
 
-    ``converged`` is False when the solver stopped at its iteration limit or in a cycle; the line
-    is then its last iterate (within 5e-5 of the least loss in our measurements).
+    ``duality_gap`` is how far its loss can be above the least one, as a share of it (for lines
+    fitted together, of the total loss of the ordered ones).
     """
 
     tau: float
     intercept: float
     slope: float
-    converged: bool
+    duality_gap: float
+
+    @property
+    def converged(self) -> bool:
+        """Whether the certificate shows the line to be the best one."""
+        return self.duality_gap <= CERTIFIED
 
 
 def pinball_loss(values: Array, quantiles: Array, tau: float) -> float:
@@ -60,67 +64,107 @@ def checked_taus(taus: Sequence[float]) -> tuple[float, ...]:
     return levels
 
 
-def fit_lines(values: Array, times: Array, taus: Sequence[float]) -> tuple[LineFit, ...]:
+def fit_lines(
+    values: Array, times: Array, taus: Sequence[float], weights: Array | None = None
+) -> tuple[LineFit, ...]:
     """Fit one line per tau to ``values`` at strictly increasing ``times``, lowest tau first.
 
-    The solver sees time centred and scaled to [-1, 1] and the residuals of the least-squares line
-    in units of their standard deviation; quantile regression is equivariant to both (Koenker
-    2005, sec. 2.2.3), so epoch-sized times and tiny log prices lose nothing. Values on one exact
+    Each line is the exact optimum, with the duality gap as its certificate. Values on one exact
     line give that line for every tau. Lines never cross between the first and the last time: if
     the separate fits do, all are fitted again together under that constraint.
 
     Raises:
-        InvalidInputError: fewer than 3 values, a NaN or infinity, or bad taus.
+        InvalidInputError: fewer than 3 values of positive weight, a NaN or infinity, times that
+            do not rise, or bad taus.
     """
     levels = checked_taus(taus)
-    if len(values) < 3 or not np.isfinite(values).all():
+    weights = np.ones(len(values)) if weights is None else weights
+    _require_points(values, times, weights)
+    starts = np.array([0, len(values)])
+    lines, gaps = fit_many(values, times, starts, levels, weights=weights)
+    reach = float(times[-1] - times[0])
+    ends = np.column_stack([lines[0, :, 0], lines[0, :, 0] + lines[0, :, 1] * reach])
+    middle = lines[0, len(levels) // 2]
+    spread = float(np.std(values - middle[0] - middle[1] * (times - times[0])))
+    crossing = (np.diff(ends, axis=0) < -CROSSING * spread).any()
+    if crossing or not np.isfinite(gaps).all():
+        ends, gap = _fit_jointly(values, times, levels, weights)
+        gaps = np.full((1, len(levels)), gap)
+    # Sorting removes crossings of the size of rounding, which is all that is left here.
+    ends = np.sort(ends, axis=0)
+    return tuple(
+        LineFit(tau, float(first), float((last - first) / reach), float(gap))
+        for tau, (first, last), gap in zip(levels, ends, gaps[0], strict=True)
+    )
+
+
+def fit_many(
+    values: Array,
+    times: Array,
+    starts: NDArray[np.int64],
+    taus: Sequence[float],
+    *,
+    weights: Array | None = None,
+) -> tuple[Array, Array]:
+    """Fit every level on every segment by itself; lines of different levels may cross.
+
+    Args:
+        values: of all segments, one after the other.
+        times: as many, strictly rising within each segment.
+        starts: segment ``s`` is ``[starts[s], starts[s + 1])``, at least 3 long; the last entry
+            is the number of values.
+        taus: rising levels, strictly between 0 and 1.
+        weights: as many, none negative; all equal by default.
+
+    Returns:
+        Lines, (segments, taus, 2): value at the segment's first time, slope. Duality gaps,
+        (segments, taus): how far a line's loss can be above the least one, as a share of it;
+        infinite where the search gave up.
+    """
+    levels = np.array(checked_taus(taus))
+    shape = (len(starts) - 1, len(levels))
+    lines, gaps = np.empty((*shape, 2)), np.empty(shape)
+    fit_segments(
+        np.ascontiguousarray(times, dtype=np.float64),
+        np.ascontiguousarray(values, dtype=np.float64),
+        np.ones(len(values)) if weights is None else np.ascontiguousarray(weights, np.float64),
+        np.ascontiguousarray(starts, dtype=np.int64),
+        levels,
+        lines,
+        gaps,
+    )
+    return lines, gaps
+
+
+def _require_points(values: Array, times: Array, weights: Array) -> None:
+    finite = bool(np.isfinite(values).all())
+    if np.count_nonzero(weights > 0) < 3 or len(values) != len(times) or not finite:
         raise InvalidInputError(
             f"quantile lines need at least 3 finite values, had {len(values)}: "
             "drop NaN and lengthen the segment"
         )
+    if not np.isfinite(times).all() or not (np.diff(times) > 0).all():
+        raise InvalidInputError("quantile lines need times that rise strictly: sort, drop repeats")
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise InvalidInputError("quantile lines need finite weights, none of them negative")
+
+
+def _fit_jointly(
+    values: Array, times: Array, taus: tuple[float, ...], weights: Array
+) -> tuple[Array, float]:
+    """Return the best ordered lines, (taus, 2) at the first and last time, and their gap."""
     half = (times[-1] - times[0]) / 2
     design = np.column_stack([np.ones(len(times)), (times - times[0]) / half - 1])
     trend, *_ = np.linalg.lstsq(design, values, rcond=None)
     residuals = values - design @ trend
     scale = float(np.std(residuals))
-    if scale <= EXACT_FIT * float(np.abs(values).max()):
-        weights, converged = np.zeros((len(levels), 2)), [True] * len(levels)
-    else:
-        weights, converged = _solve_all(residuals / scale, design, levels)
-    # Sorting removes crossings of the size of rounding, which is all that is left here.
-    ends = np.sort((trend + scale * weights) @ np.array([[1.0, 1.0], [-1.0, 1.0]]), axis=0)
-    return tuple(
-        LineFit(tau, float(first), float((last - first) / (2 * half)), exact)
-        for tau, (first, last), exact in zip(levels, ends, converged, strict=True)
-    )
+    solved, gap = _solve_jointly(residuals / scale, design, taus, weights)
+    return (trend + scale * solved) @ np.array([[1.0, 1.0], [-1.0, 1.0]]), gap
 
 
-def _solve_all(values: Array, design: Array, taus: tuple[float, ...]) -> tuple[Array, list[bool]]:
-    solved = [_solve(values, design, tau) for tau in taus]
-    weights = np.array([line for line, _ in solved])
-    converged = [exact for _, exact in solved]
-    ends = np.column_stack([weights[:, 0] - weights[:, 1], weights[:, 0] + weights[:, 1]])
-    if (np.diff(ends, axis=0) < -CROSSING).any() or not np.isfinite(ends).all():
-        return _solve_jointly(values, design, taus), [True] * len(taus)
-    return weights, converged
-
-
-def _solve(values: Array, design: Array, tau: float) -> tuple[Array, bool]:
-    # Divisions by zero come from standard errors we do not use: few values, or many ties.
-    with warnings.catch_warnings(record=True) as caught, np.errstate(all="ignore"):
-        warnings.simplefilter("always")
-        weights = np.asarray(QuantReg(values, design).fit(q=tau).params, dtype=np.float64)
-    stuck = (IterationLimitWarning, ConvergenceWarning)
-    for warning in caught:
-        if not issubclass(warning.category, (*stuck, RuntimeWarning)):
-            warnings.warn_explicit(
-                warning.message, warning.category, warning.filename, warning.lineno
-            )
-    converged = not any(issubclass(warning.category, stuck) for warning in caught)
-    return weights, converged and bool(np.isfinite(weights).all())
-
-
-def _solve_jointly(values: Array, design: Array, taus: tuple[float, ...]) -> Array:
+def _solve_jointly(
+    values: Array, design: Array, taus: tuple[float, ...], weights: Array
+) -> tuple[Array, float]:
     """Return the lines of least total pinball loss among those ordered at times -1 and 1.
 
     Source: Bondell, Reich and Wang (2010): one linear programme for all levels, a residual split
@@ -132,9 +176,9 @@ def _solve_jointly(values: Array, design: Array, taus: tuple[float, ...]) -> Arr
     steps = np.eye(levels)[:-1] - np.eye(levels)[1:]
     order = sparse.kron(steps, np.array([[1.0, -1.0], [1.0, 1.0]]))
     no_parts = sparse.coo_array((order.shape[0], 2 * levels * count))
-    level = np.repeat(taus, count)
+    level, weight = np.repeat(taus, count), np.tile(weights, levels)
     answer = linprog(
-        np.concatenate([np.zeros(2 * levels), level, 1 - level]),
+        np.concatenate([np.zeros(2 * levels), weight * level, weight * (1 - level)]),
         A_ub=sparse.hstack([order, no_parts], format="csr"),
         b_ub=np.zeros(order.shape[0]),
         A_eq=sparse.hstack([lines, parts, -parts], format="csr"),
@@ -144,4 +188,6 @@ def _solve_jointly(values: Array, design: Array, taus: tuple[float, ...]) -> Arr
     )
     if answer.x is None:
         raise FinalError(f"quantile lines of {count} values have no solution: {answer.message}")
-    return np.asarray(answer.x[: 2 * levels], dtype=np.float64).reshape(levels, 2)
+    solved = np.asarray(answer.x[: 2 * levels], dtype=np.float64).reshape(levels, 2)
+    bound = float(np.tile(values, levels) @ answer.eqlin.marginals)
+    return solved, abs(answer.fun - bound) / max(answer.fun, np.finfo(np.float64).tiny)

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import great_expectations.expectations  # noqa: F401
 import matplotlib.figure  # noqa: F401
+import numba  # noqa: F401
 import numpy  # noqa: F401
 import pandas  # noqa: F401
 import psycopg  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 import scipy.optimize
 import scipy.sparse  # noqa: F401
-import statsmodels.regression.quantile_regression  # noqa: F401
 
 from stack.launch import wait_until_prepared
 from stack.layout import Layout

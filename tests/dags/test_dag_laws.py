@@ -29,7 +29,7 @@ EXPECTED = {
 }
 HEAVY = {
     "pandas", "numpy", "scipy", "statsmodels", "great_expectations", "matplotlib", "pyarrow",
-    "aiohttp", "discord_webhook",
+    "aiohttp", "discord_webhook", "exchange_calendars", "numba",
 }  # fmt: skip
 STAGES = {"reference", "fetch", "check", "load", "cascade", "model", "report"}
 PROBE = """

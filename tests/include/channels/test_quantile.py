@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 from statsmodels.regression.quantile_regression import QuantReg
-from statsmodels.tools.sm_exceptions import IterationLimitWarning
 
 from include.channels import quantile
 from include.channels.quantile import LineFit, fit_lines, pinball_loss
@@ -64,7 +63,7 @@ def test_a_single_line_has_the_least_loss(seed: int) -> None:
     for tau in (0.05, 0.5, 0.9):
         (line,) = fit_lines(values, times, (tau,))
         least = find_least_loss(values, times, tau)
-        assert pinball_loss(values, evaluate(line, times), tau) <= least * (1 + 1e-3) + 1e-9
+        assert pinball_loss(values, evaluate(line, times), tau) <= least * (1 + 1e-9)
 
 
 @given(
@@ -120,23 +119,30 @@ def test_lines_follow_shift_scale_and_the_clock(shift: float, scale: float, orig
     plain = fit_lines(values, times, (0.25, 0.75))
     moved = fit_lines(shift + scale * values, origin + 3 * times, (0.25, 0.75))
     for one, other in zip(plain, moved, strict=True):
-        assert other.intercept == pytest.approx(shift + scale * one.intercept, abs=1e-3 * scale)
-        assert other.slope * 3 == pytest.approx(scale * one.slope, abs=1e-4 * scale)
+        assert other.intercept == pytest.approx(
+            shift + scale * one.intercept, abs=1e-9 * scale + 1e-9 * abs(shift)
+        )
+        assert other.slope * 3 == pytest.approx(
+            scale * one.slope, abs=1e-9 * scale + 1e-9 * abs(shift)
+        )
 
 
-def test_a_solver_that_stops_early_is_recorded_not_shouted(
+def test_where_the_search_gives_up_the_linear_programme_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole_fit = QuantReg.fit
-
-    def stop_early(model: QuantReg, q: float) -> object:
-        return whole_fit(model, q=q, max_iter=2)
-
     values, times = np.random.default_rng(4).normal(size=80), np.arange(80.0)
-    with pytest.warns(IterationLimitWarning):
-        QuantReg(values, np.column_stack([np.ones(80), times])).fit(q=0.5, max_iter=2)
-    monkeypatch.setattr(quantile.QuantReg, "fit", stop_early)
-    assert [line.converged for line in fit_lines(values, times, (0.25, 0.75))] == [False, False]
+    found = fit_lines(values, times, (0.25, 0.75))
+
+    def give_up(*_: object, lines: np.ndarray, gaps: np.ndarray) -> None:
+        lines[:], gaps[:] = 0.0, np.inf
+
+    monkeypatch.setattr(
+        quantile, "fit_segments", lambda *given: give_up(lines=given[-2], gaps=given[-1])
+    )
+    for line, same in zip(fit_lines(values, times, (0.25, 0.75)), found, strict=True):
+        assert line.converged
+        assert line.duality_gap <= 1e-8
+        assert (line.intercept, line.slope) == pytest.approx((same.intercept, same.slope))
 
 
 @pytest.mark.parametrize("taus", [(), (0.0,), (1.0,), (0.5, 0.5), (0.9, 0.1), (float("nan"),)])

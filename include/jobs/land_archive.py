@@ -16,7 +16,7 @@ from include.exchanges.binance_archive.parse import ArchiveCandles
 from include.exchanges.rows import NOT_STATED, CandleRows, join_candles
 from include.jobs.land_candles import Batch, Landing, fetch_windows, land_rows, recheck_windows
 from include.market.candle import VALUE_COLUMNS
-from include.market.span import Span, merge_spans, subtract_spans
+from include.market.span import Span, merge_spans, next_month_ms, subtract_spans
 from include.market.timeframe import DAY_MS, M1
 from include.quality.gaps import find_gaps
 from include.warehouse.archive_files import record_file
@@ -109,6 +109,8 @@ def _joins(group: Sequence[ArchiveCandles], found: ArchiveCandles, batch_days: i
         file.period == last.period == "daily"
         and file.span.start_ms == last.span.end_ms
         and file.span.end_ms - first.span.start_ms <= batch_days * DAY_MS
+        # No batch crosses the end of a month: the warehouse loads an empty month as a whole.
+        and file.span.end_ms <= next_month_ms(first.span.start_ms)
     )
 
 

@@ -14,7 +14,7 @@ from include.exchanges.rows import CandleRows, join_candles
 from include.exchanges.traits import VenueTraits
 from include.jobs.storage import OpenPath, payload_sha256, write_rows
 from include.market.settings import Settings
-from include.market.span import Span, subtract_spans
+from include.market.span import Span, next_month_ms, subtract_spans
 from include.market.timeframe import DAY_MS, M1
 from include.quality.gaps import find_gaps
 from include.warehouse.engine import Connection
@@ -68,11 +68,15 @@ def land_candles(
 
 
 def split_batches(span: Span, batch_days: int) -> Iterator[Span]:
-    """Cut ``span`` into pieces of ``batch_days`` that end at UTC midnights."""
+    """Cut ``span`` into pieces of ``batch_days`` that end at UTC midnights.
+
+    None crosses the end of a month: the warehouse loads an empty month as a whole.
+    """
     step_ms = batch_days * DAY_MS
     start_ms = span.start_ms
     while start_ms < span.end_ms:
-        end_ms = min(start_ms - start_ms % DAY_MS + step_ms, span.end_ms)
+        midnight_ms = start_ms - start_ms % DAY_MS + step_ms
+        end_ms = min(midnight_ms, next_month_ms(start_ms), span.end_ms)
         yield Span(start_ms, end_ms)
         start_ms = end_ms
 

@@ -23,6 +23,13 @@ def from_ms(instant_ms: int) -> datetime:
     return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=ms * 1000)
 
 
+def next_month_ms(instant_ms: int) -> int:
+    """Return the first UTC midnight of a month that is later than ``instant_ms``."""
+    instant = from_ms(instant_ms)
+    years, month = divmod(instant.month, 12)
+    return to_ms(datetime(instant.year + years, month + 1, 1, tzinfo=UTC))
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
     """The instants ``[start_ms, end_ms)``."""

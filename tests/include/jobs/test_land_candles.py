@@ -18,7 +18,7 @@ from include.jobs.land_candles import (
     split_batches,
     without_unsettled_tail,
 )
-from include.market.span import Span
+from include.market.span import Span, from_ms
 from include.market.timeframe import DAY_MS, M1, Timeframe
 from tests.support.klines import candle_rows, kline
 
@@ -93,6 +93,7 @@ def test_batches_tile_the_span_and_cut_at_midnights(start: int, length: int) -> 
     assert (batches[0].start_ms, batches[-1].end_ms) == (span.start_ms, span.end_ms)
     assert all(a.end_ms == b.start_ms for a, b in itertools.pairwise(batches))
     assert all(batch.end_ms % DAY_MS == 0 for batch in batches[:-1])
+    assert all(batch.start_time.month == from_ms(batch.end_ms - 1).month for batch in batches)
 
 
 def test_a_late_newest_minute_is_not_called_absent_and_the_one_before_it_not_final() -> None:

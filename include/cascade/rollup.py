@@ -7,25 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from include.cascade.exact_sum import FloatArray, sum_columns
+from include.cascade.exact_sum import FloatArray
+from include.cascade.fold import IntArray, fold_runs
 from include.market.candle import (
     ABSENT_COUNT,
     CANDLE_COLUMNS,
     COARSE_COLUMNS,
     FLOAT_COLUMNS,
     OPTIONAL_COLUMNS,
-    VOLUME_COLUMNS,
 )
 from include.market.errors import ContractError, InvalidInputError
 from include.market.span import Span, merge_spans
 from include.market.timeframe import Timeframe
-
-IntArray: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,32 +170,14 @@ def _cut_buckets(opens: IntArray, target: Timeframe) -> _Buckets:
 def _coarse_frame(
     buckets: _Buckets, values: dict[str, FloatArray], counts: IntArray, expected: int
 ) -> pd.DataFrame:
-    # One column per bucket, padded with zeros, which change no sum.
-    height, width = int(buckets.present.max()), len(buckets.first)
-    rank = np.arange(len(counts)) - np.repeat(buckets.first, buckets.present)
-    bucket = np.repeat(np.arange(width), buckets.present)
-    place = rank * width + bucket
-    totals = np.add.reduceat(counts, buckets.first)
-    totals[bucket[counts == ABSENT_COUNT]] = ABSENT_COUNT
     columns: dict[str, object] = {
         "open_time": pd.to_datetime(buckets.open_us, unit="us", utc=True).as_unit("us"),
         "open": values["open"][buckets.first],
-        "high": np.maximum.reduceat(values["high"], buckets.first),
-        "low": np.minimum.reduceat(values["low"], buckets.first),
         "close": values["close"][buckets.last],
-        "trade_count": totals,
         "children_present": buckets.present,
-        "children_expected": np.full(width, expected),
+        "children_expected": np.full(len(buckets.first), expected),
+        **fold_runs(values, counts, buckets.first),
     }
-    for name in VOLUME_COLUMNS:
-        absent = np.flatnonzero(np.isnan(values[name]))
-        terms = np.zeros(height * width)
-        terms[place] = values[name]
-        # A NaN would make its bucket's sum go the slow way, and tell nothing more.
-        terms[place[absent]] = 0.0
-        sums = sum_columns(terms.reshape(height, width))
-        sums[bucket[absent]] = np.nan
-        columns[name] = sums
     return pd.DataFrame({name: columns[name] for name in COARSE_COLUMNS})
 
 

@@ -62,7 +62,7 @@ select coalesce(sum(extract(epoch from upper(part) - lower(part))) / 60, 0)::flo
 
 TOTALS = """
 select (select count(*) from market.instrument) as instruments,
-       (select count(*) from ledger.quarantine) as quarantined,
+       (select count(*) from ledger.quarantine where state <> 'released') as quarantined,
        (select count(*) from ledger.landing where state = 'held') as held,
        (select count(*) from model.segment join model.fit_run using (fit_run_id) where is_current)
          as segments,

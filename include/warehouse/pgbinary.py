@@ -2,8 +2,7 @@
 
 Rows go in as binary COPY: with columns of fixed width and no nulls each row is one record of a
 numpy array (field count, then length and big-endian bytes of every field; PostgreSQL manual, COPY,
-section "Binary Format"). Columns come out as arrays in the format of ``array_send``: a header of
-five int4 (dimensions, flags, element type, length, lower bound), then length and bytes of each.
+section "Binary Format"). ``encoding`` is for rows of other shapes.
 """
 
 from __future__ import annotations
@@ -14,13 +13,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from include.market.errors import ContractError
-
 Column = NDArray[Any]
 
-_COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
-_COPY_TRAILER: Final = b"\xff\xff"
-_ARRAY_HEADER_BYTES: Final = 20
+COPY_HEADER: Final = b"PGCOPY\n\xff\r\n\x00" + bytes(8)
+COPY_TRAILER: Final = b"\xff\xff"
 # PostgreSQL counts time from the year 2000.
 _EPOCH_US: Final = 946_684_800_000_000
 
@@ -48,31 +44,7 @@ def encode_rows(columns: Sequence[Column], count: int) -> bytes:
     for index, column in enumerate(columns):
         records[f"length_{index}"] = column.dtype.itemsize
         records[f"value_{index}"] = column
-    return _COPY_HEADER + records.tobytes() + _COPY_TRAILER
-
-
-def decode_array(payload: bytes | None, kind: str) -> Column:
-    """Return what ``array_send`` gave for an array of int8 (``i8``) or float8 (``f8``).
-
-    None, the array of no rows, is an empty column.
-
-    Raises:
-        ContractError: more than one dimension, a null, or elements of another width.
-    """
-    if payload is None:
-        return np.empty(0, dtype=kind)
-    dimensions, has_nulls, _, length, _ = np.frombuffer(payload, dtype=">i4", count=5).tolist()
-    elements = np.frombuffer(
-        payload, dtype=[("bytes", ">i4"), ("value", f">{kind}")], offset=_ARRAY_HEADER_BYTES
-    )
-    width = np.dtype(kind).itemsize
-    if dimensions != 1 or has_nulls or len(elements) != length:
-        raise ContractError(
-            f"expected one row of {kind} without nulls, was {dimensions} x {length}"
-        )
-    if not (elements["bytes"] == width).all():
-        raise ContractError(f"expected elements of {width} bytes, was {set(elements['bytes'])}")
-    return elements["value"].astype(kind)
+    return COPY_HEADER + records.tobytes() + COPY_TRAILER
 
 
 def _big_endian(kind: str) -> str:

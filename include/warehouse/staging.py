@@ -23,10 +23,11 @@ from include.market.candle import (
 )
 from include.market.errors import ContractError
 from include.market.span import Span
-from include.market.timeframe import Timeframe
+from include.market.timeframe import H4, Timeframe
+from include.warehouse.clauses import staging_statement
 from include.warehouse.engine import Connection
+from include.warehouse.merge import loadable_candles
 from include.warehouse.pgbinary import Column, encode_rows, encode_times
-from include.warehouse.statements import statement
 
 Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 CHILD_COLUMNS: Final = ("children_present", "children_expected")
@@ -83,9 +84,10 @@ def stage_resolved(frame: pd.DataFrame) -> StagedRows:
 
 def copy_staged(connection: Connection, rows: StagedRows) -> None:
     """Create the staging table for the open transaction and fill it."""
-    connection.execute(statement("market/create_staging"))
+    # What the coarsest table can stage the finest one can: it only lacks the children's counts.
+    connection.execute(staging_statement(loadable_candles(H4)))
     for part in rows.parts:
-        copy = sql.SQL("COPY pg_temp.candle_staging ({}) FROM STDIN (FORMAT BINARY)").format(
+        copy = sql.SQL("COPY pg_temp.staged_rows ({}) FROM STDIN (FORMAT BINARY)").format(
             sql.SQL(", ").join(map(sql.Identifier, part.columns))
         )
         with connection.cursor() as cursor, cursor.copy(copy) as target:

@@ -157,15 +157,21 @@ def test_content_that_was_replaced_since_it_was_read_is_not_loaded(connection: C
     assert read_all(connection).empty
 
 
-def test_a_row_the_database_refuses_fails_the_whole_load_by_name(connection: Connection) -> None:
+def test_a_row_the_table_refuses_is_quarantined_and_the_rest_loads(connection: Connection) -> None:
     seed_reference(connection)
     frame = candles(range(3))
     frame.loc[1, list(PRICE_COLUMNS)] = float("nan")
-    with pytest.raises(ContractError, match="candle_price_range"):
-        load_frame(connection, frame, minutes(0, 3))
-    assert read_all(connection).empty
-    assert query(connection, "SELECT FROM ledger.load") == []
-    assert query(connection, "SELECT state FROM ledger.landing") == [("checked",)]
+    receipt = load_frame(connection, frame, minutes(0, 3))
+    assert (receipt.inserted, receipt.quarantined) == (2, 1)
+    assert read_all(connection)["open_time"].tolist() == [moment(0), moment(2)]
+    [(rule, detail, state, payload)] = query(
+        connection, "SELECT rule, detail, state, payload FROM ledger.quarantine"
+    )
+    assert (rule, state, payload["close"]) == ("candle_price_range", "final", "NaN")
+    assert "close >= " in detail
+    assert query(connection, "SELECT span_start, reason FROM ledger.gap") == [
+        (moment(1), "unknown")
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,23 +1,23 @@
--- Keeps the rows a load did not store, whole, with the reason; reads the whole batch.
+-- Keeps the rows a load did not store, as they came, with the reason; reads the whole batch. A row
+-- whose names are all stated but mean nothing yet waits for reference data.
 INSERT INTO ledger.quarantine (
-    dataset, venue, symbol, open_time, payload, rule, detail, load_id, landing_id
+    dataset, venue, symbol, open_time, payload, rule, detail, load_id, landing_id, state
 )
 SELECT
     %(dataset)s,
-    coalesce(judged.venue, %(venue)s),
-    coalesce(judged.symbol, %(symbol)s),
-    judged.open_time,
-    to_jsonb(judged) - ARRAY['position', 'venue', 'symbol', 'fate'],
+    {venue},
+    {symbol},
+    {time},
+    to_jsonb(arrived) - ARRAY['position', 'venue', 'symbol'],
     judged.fate,
-    CASE judged.fate
-        WHEN 'unknown_instrument' THEN
-            'no instrument of the venue had the symbol ' || judged.symbol || ' at this time'
-        WHEN 'outside_span' THEN 'the batch speaks for another span'
-        WHEN 'duplicate_key' THEN 'a later row of the batch has other values for this time'
-        WHEN 'superseded' THEN 'a newer observation with other values is stored'
-    END,
+    replace(
+        coalesce(%(details)s::jsonb ->> judged.fate, judged.fate),
+        '$symbol', coalesce({symbol}, 'null')
+    ),
     %(load_id)s,
-    %(landing_id)s
-FROM pg_temp.candle_judged AS judged
-WHERE judged.fate IN ('unknown_instrument', 'outside_span', 'duplicate_key', 'superseded')
+    %(landing_id)s,
+    CASE WHEN judged.fate LIKE 'unknown\_%%' AND {is_named} THEN 'waiting' ELSE 'final' END
+FROM pg_temp.judged_rows AS judged
+INNER JOIN pg_temp.staged_rows AS arrived ON judged.position = arrived.position
+WHERE judged.fate NOT IN ('new', 'revised', 'same', 'repeat')
 ORDER BY judged.position

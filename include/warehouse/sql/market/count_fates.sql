@@ -2,5 +2,5 @@
 SELECT
     fate,
     count(*)
-FROM pg_temp.candle_judged
+FROM pg_temp.judged_rows
 GROUP BY fate

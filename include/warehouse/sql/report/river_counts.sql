@@ -2,7 +2,7 @@
 SELECT
     (SELECT min(lower(covered)) FROM ledger.coverage WHERE dataset = 'candle_1m'),
     (SELECT max(upper(covered)) FROM ledger.coverage WHERE dataset = 'candle_1m'),
-    (SELECT count(*) FROM ledger.quarantine),
+    (SELECT count(*) FROM ledger.quarantine WHERE state <> 'released'),
     (SELECT count(*) FROM model.segment JOIN model.fit_run USING (fit_run_id) WHERE is_current),
     (
         SELECT count(*) FROM model.fit_run

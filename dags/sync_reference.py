@@ -1,19 +1,22 @@
 """# Sync reference data
 
 Venues, assets, instruments and trading sessions of the universe, from each venue's reference
-endpoint. Changes of status, tick or lot size are kept as dated history.
+endpoint. Changes of status, tick size, lot size or funding interval are kept as dated history.
+Renames and changes of unit that Variable `universe` declares are applied once. Rows that waited in
+quarantine for any of this are loaded.
 
 **Runs** every hour, and when asked. **Normal**: under a minute, one short task per venue.
 **Triage**: `UnknownInstrumentError` means Variable `universe` names a symbol its venue does not
-list.
+list; `InvalidInputError` one of its renames or calendars, in words.
 """
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import dag, task
 
 from include.airflow_bridge import assets
-from include.airflow_bridge.stage import stage_arguments
+from include.airflow_bridge.stage import run_key, stage_arguments
 
 
 @dag(schedule="0 * * * *", **stage_arguments("reference", __doc__))
@@ -27,13 +30,20 @@ def sync_reference() -> None:
         return list(load_universe().venues)
 
     @task(outlets=[assets.INSTRUMENT], pool="exchange_api", execution_timeout=timedelta(minutes=10))
-    def sync_venue(venue: str) -> dict[str, int]:
+    def sync_venue(venue: str, *, dag_run: Any = None) -> dict[str, int]:
         from include.airflow_bridge.connections import load_universe, warehouse
         from include.airflow_bridge.sources import source
         from include.jobs.sync_reference import sync_venue as sync
 
+        universe = load_universe()
         with source(venue) as exchange, warehouse("sync_reference") as conn:
-            return sync(conn, exchange, load_universe().venues[venue])
+            return sync(
+                conn,
+                exchange,
+                universe.venues[venue],
+                universe.options_of(venue),
+                run_id=run_key(dag_run),
+            )
 
     sync_venue.expand(venue=list_venues())
 

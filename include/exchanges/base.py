@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from include.exchanges.rows import CandleRows, FundingRows, TradeRows
 from include.exchanges.traits import VenueTraits
@@ -101,6 +101,15 @@ class CandleSource(Protocol):
         ...
 
 
+@runtime_checkable
+class ListingSource(Protocol):
+    """A venue whose one answer tells of all its instruments anyway."""
+
+    def listing(self) -> list[InstrumentRecord]:
+        """Return the reference record of every symbol the venue tells of, followed or not."""
+        ...
+
+
 class TradeSource(Protocol):
     """A venue's aggregate trades."""
 
@@ -109,6 +118,7 @@ class TradeSource(Protocol):
         ...
 
 
+@runtime_checkable
 class FundingSource(Protocol):
     """A venue's funding payments."""
 

@@ -21,6 +21,7 @@ class VenueTraits:
     venue never states. ``depth_candles`` is how many of the newest candles it keeps, None for all.
     ``states_open_candle`` tells whether a range reaching now ends with the candle still forming;
     ``is_live`` whether new candles keep coming.
+    ``funding_interval_ms`` is how often a perpetual pays whose interval the venue does not state.
     """
 
     page_limit: int
@@ -30,3 +31,4 @@ class VenueTraits:
     depth_candles: int | None = None
     states_open_candle: bool = True
     is_live: bool = True
+    funding_interval_ms: int | None = None

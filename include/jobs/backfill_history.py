@@ -23,16 +23,21 @@ log = logging.getLogger(__name__)
 
 
 def plan_instruments(universe: Universe, span: Span) -> list[dict[str, str]]:
-    """Return one JSON-able piece of work per instrument of the universe."""
+    """Return one JSON-able piece of work per instrument of the universe, and name it bore then."""
+    named = [
+        (venue, symbol, name, part)
+        for venue, symbol in universe
+        for name, part in universe.names(venue, symbol, span)
+    ]
     return [
         {
             "venue": venue,
-            "symbol": symbol,
-            "start": str(span.start_ms),
-            "end": str(span.end_ms),
+            "symbol": name,
+            "start": str(part.start_ms),
+            "end": str(part.end_ms),
             "history": ",".join(universe.history(venue, symbol) or ("archive", "rest")),
         }
-        for venue, symbol in universe
+        for venue, symbol, name, part in named
     ]
 
 

@@ -6,17 +6,24 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal, TypeAlias
 
 from include.market.errors import InvalidInputError
+from include.market.instrument import Rename
+from include.market.span import Span, to_ms
 
 SYMBOL = re.compile(r"[A-Z0-9._:/-]{1,40}")
 VENUE = re.compile(r"[a-z][a-z0-9_]{0,30}(:[a-z0-9_]{1,30})?")
 
 Way: TypeAlias = Literal["archive", "rest"]
 WAYS: Final = ("archive", "rest")
-_VENUE_KEYS: Final = ("symbols", "history", "files")
+_VENUE_KEYS: Final = ("symbols", "history", "files", "calendar", "renames")
 _INSTRUMENT_KEYS: Final = ("symbol", "history")
+_RENAME_KEYS: Final = ("old", "new", "at", "factor")
+_CALENDAR: Final = re.compile(r"[A-Za-z0-9/_.-]{1,40}")
+_FACTORS: Final = (Decimal("1e-12"), Decimal("1e12"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +32,15 @@ class VenueOptions:
 
     ``history`` is the order in which ways to old candles are tried, None for the venue's default;
     ``instruments`` overrides it by symbol. ``files`` describes the folder of a ``files:`` venue.
+    ``calendar`` names the trading calendar, None for the venue's own; ``renames`` are declared
+    renames and changes of unit.
     """
 
     history: tuple[Way, ...] | None = None
     instruments: Mapping[str, tuple[Way, ...]] = field(default_factory=dict)
     files: Mapping[str, Any] | None = None
+    calendar: str | None = None
+    renames: tuple[Rename, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +56,37 @@ class Universe:
             for symbol in symbols:
                 yield venue, symbol
 
+    def options_of(self, venue: str) -> VenueOptions:
+        """Return what is particular about a venue."""
+        return self.options.get(venue, VenueOptions())
+
     def history(self, venue: str, symbol: str) -> tuple[Way, ...] | None:
         """Return the ways to old candles in their order, None where nobody chose."""
-        options = self.options.get(venue, VenueOptions())
+        options = self.options_of(venue)
         return options.instruments.get(symbol, options.history)
+
+    def names(self, venue: str, symbol: str, span: Span) -> list[tuple[str, Span]]:
+        """Return what ``symbol`` was called within ``span``, and when, the newest name first.
+
+        By the declared renames; a symbol that was renamed away ends there.
+        """
+        renames = [each for each in self.options_of(venue).renames if each.old != each.new]
+        renames.sort(key=lambda each: each.at, reverse=True)
+        last = next((each for each in renames if symbol in (each.old, each.new)), None)
+        name, end_ms = symbol, max([span.end_ms, *(to_ms(each.at) + 1 for each in renames)])
+        if last is not None and last.old == symbol:
+            end_ms = to_ms(last.at)
+        bounds: list[tuple[str, int, int]] = []
+        for rename in renames:
+            if rename.new == name and to_ms(rename.at) < end_ms:
+                bounds.append((name, to_ms(rename.at), end_ms))
+                name, end_ms = rename.old, to_ms(rename.at)
+        bounds.append((name, span.start_ms, end_ms))
+        return [
+            (name, Span(max(start_ms, span.start_ms), min(end_ms, span.end_ms)))
+            for name, start_ms, end_ms in bounds
+            if max(start_ms, span.start_ms) < min(end_ms, span.end_ms)
+        ]
 
 
 def parse_universe(text: str) -> Universe:
@@ -56,7 +94,9 @@ def parse_universe(text: str) -> Universe:
 
     A venue with options is written
     ``{"<venue>": {"symbols": […], "history": ["archive", "rest"], "files": {…}}}``. A symbol with a
-    history of its own is written ``{"symbol": "BTCUSDT", "history": ["rest"]}``.
+    history of its own is written ``{"symbol": "BTCUSDT", "history": ["rest"]}``. Other options are
+    ``"calendar": "XNYS"`` and ``"renames": [{"old": "MATICUSDT", "new": "POLUSDT",
+    "at": "2024-09-10T10:00:00Z", "factor": 1}]``, where ``factor`` is 1 unless written.
 
     Raises:
         InvalidInputError: not JSON, not that shape, a doubtful or repeated name, an unknown key.
@@ -91,7 +131,11 @@ def _parse_venue(venue: str, entry: object) -> tuple[tuple[str, ...], VenueOptio
         raise InvalidInputError(f"{where}: files must be an object, was {files!r}")
     names, instruments = _parse_symbols(symbols, where)
     history = _parse_history(written["history"], where) if "history" in written else None
-    return names, VenueOptions(history, instruments, files)
+    calendar = written.get("calendar")
+    if calendar is not None and not (isinstance(calendar, str) and _CALENDAR.fullmatch(calendar)):
+        raise InvalidInputError(f"{where}: calendar must be a name like XNYS, was {calendar!r}")
+    renames = _parse_renames(written.get("renames", []), where)
+    return names, VenueOptions(history, instruments, files, calendar, renames)
 
 
 def _parse_symbols(
@@ -122,6 +166,56 @@ def _parse_history(written: object, where: str) -> tuple[Way, ...]:
             f"{where}: history must be a list of {' and '.join(WAYS)}, was {written!r}"
         )
     return tuple(dict.fromkeys(ways))
+
+
+def _parse_renames(written: object, where: str) -> tuple[Rename, ...]:
+    if not isinstance(written, list) or not all(isinstance(entry, dict) for entry in written):
+        raise InvalidInputError(f"{where}: renames must be a list of objects, was {written!r}")
+    renames = [_parse_rename(entry, f"{where}, renames") for entry in written]
+    if len({(rename.old, rename.new, rename.at) for rename in renames}) < len(renames):
+        raise InvalidInputError(f"{where}: the same rename is written twice")
+    return tuple(renames)
+
+
+def _parse_rename(entry: Mapping[str, Any], where: str) -> Rename:
+    _require_keys(entry, _RENAME_KEYS, where)
+    old, new = entry.get("old"), entry.get("new")
+    for symbol in (old, new):
+        if not isinstance(symbol, str) or not SYMBOL.fullmatch(symbol):
+            raise InvalidInputError(
+                f"{where}: symbol {symbol!r} is not of the form {SYMBOL.pattern}"
+            )
+    where = f"{where} {old} to {new}"
+    factor = _parse_factor(entry.get("factor", 1), where)
+    if old == new and factor == 1:
+        raise InvalidInputError(f"{where}: neither the symbol nor the unit changes")
+    return Rename(str(old), str(new), _parse_instant(entry.get("at"), where), factor)
+
+
+def _parse_instant(written: object, where: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(written) if isinstance(written, str) else None
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise InvalidInputError(
+            f"{where}: at must be like 2024-09-10T10:00:00Z, with its zone, was {written!r}"
+        )
+    return instant.astimezone(UTC)
+
+
+def _parse_factor(written: object, where: str) -> Decimal:
+    lowest, highest = _FACTORS
+    try:
+        # By its text: 0.001 shall be a thousandth, not the float nearest to it.
+        factor: Decimal | None = Decimal(str(written))
+    except InvalidOperation:
+        factor = None
+    if factor is None or not factor.is_finite() or not lowest <= factor <= highest:
+        raise InvalidInputError(
+            f"{where}: factor must be a number of old units in one new unit, was {written!r}"
+        )
+    return factor
 
 
 def _require_keys(entry: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:

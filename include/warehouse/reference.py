@@ -1,4 +1,4 @@
-"""Venues, assets, instruments and sessions, with their history.
+"""Venues, assets and instruments, with their history.
 
 Nothing here commits: the caller's transaction does.
 """
@@ -6,14 +6,14 @@ Nothing here commits: the caller's transaction does.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
-from include.market.errors import ContractError, InvalidInputError, UnknownInstrumentError
-from include.market.instrument import InstrumentRecord, VenueRecord
-from include.market.span import Span
+from include.market.errors import ContractError, UnknownInstrumentError
+from include.market.instrument import InstrumentRecord, Rename, VenueRecord
 from include.warehouse.engine import Connection, database_errors
 from include.warehouse.statements import fetch_value, statement
 
@@ -27,6 +27,8 @@ _RECORD_COLUMNS: Final = (
     "lot_size",
     "listed_at",
     "delisted_at",
+    "funding_interval_ms",
+    "listing_inferred",
 )
 
 
@@ -50,9 +52,11 @@ def sync_instruments(
 ) -> ReferenceReceipt:
     """Bring venue, assets and instruments to what the venue states, keeping what it stated before.
 
-    Another status, tick size or lot size starts a new version at ``observed_at``; the identity
-    stays. Another kind, base or quote asset under the same symbol is another instrument. Pass
-    observations in order of time: one older than the newest version changes nothing.
+    Another status, tick size, lot size or funding interval starts a new version at
+    ``observed_at``; the identity stays. Another kind, base or quote asset under the same symbol is
+    another instrument, and so is a symbol that the venue says was listed after the instrument of
+    that name had ended. Pass observations in order of time: one older than the newest version
+    changes nothing.
 
     With ``complete``, a symbol the list lacks gets status ``DELISTED`` and its alias ends at
     ``observed_at``; should the symbol come back later it names a new instrument.
@@ -65,20 +69,22 @@ def sync_instruments(
     with database_errors(f"reference sync of {venue.name}"):
         venue_id = _sync_venue(connection, venue)
         scope = {"venue_id": venue_id, "observed_at": observed_at}
-        connection.execute(statement("market/add_assets"), _as_arrays(instruments))
-        connection.execute(statement("market/stage_instruments"), scope | _as_arrays(instruments))
+        records = as_arrays(instruments)
+        connection.execute(statement("market/add_assets"), records)
+        connection.execute(statement("market/stage_instruments"), scope | records)
         gone = connection.execute(statement("market/find_gone"), scope | {"complete": complete})
-        delisted = [row[0] for row in gone]
+        ended: dict[int, datetime] = dict(gone.fetchall())
         if complete:
             _require_plausible(connection, venue, instruments, scope)
-        _close(connection, delisted, observed_at)
+        close_instruments(connection, ended, observed_at=observed_at)
         connection.execute(statement("market/end_versions"), scope)
         changed = connection.execute(statement("market/update_instruments"), scope).rowcount
         inserted = int(fetch_value(connection, statement("market/insert_instruments"), scope))
-        connection.execute(statement("market/start_versions"), scope)
+        for name in ("start_versions", "confirm_versions", "settle_renames"):
+            connection.execute(statement(f"market/{name}"), scope)
         connection.execute("DROP TABLE pg_temp.instrument_listed")
     unchanged = len(instruments) - inserted - changed
-    return ReferenceReceipt(inserted, changed, unchanged, len(delisted))
+    return ReferenceReceipt(inserted, changed, unchanged, len(ended))
 
 
 def instrument_ids(connection: Connection, venue: str) -> dict[str, int]:
@@ -101,6 +107,8 @@ def rename_instrument(
 ) -> int:
     """Let symbol ``new`` mean from ``renamed_at`` on what ``old`` meant before; return its id.
 
+    The next sync adopts what the venue states of the new name, its base asset included.
+
     Raises:
         UnknownInstrumentError: ``old`` names nothing at that instant.
         ContractError: ``new`` already names an instrument then.
@@ -114,25 +122,55 @@ def rename_instrument(
                 "sync the reference first"
             )
         connection.execute(statement("market/start_alias"), values | {"instrument_id": row[0]})
+        action = Rename(old, new, renamed_at)
+        note_action(connection, action, instrument_id=row[0], successor_id=row[0])
     return int(row[0])
 
 
-def record_sessions(connection: Connection, venue: str, span: Span) -> int:
-    """Write the UTC-day sessions that meet ``span`` (half-open); return how many were new.
+def note_action(
+    connection: Connection,
+    rename: Rename,
+    *,
+    instrument_id: int,
+    successor_id: int,
+    is_stated: bool = False,
+) -> None:
+    """Record that ``successor_id`` is, since a rename, what ``instrument_id`` was before.
 
-    Raises:
-        InvalidInputError: the venue is unknown, or does not trade around the clock.
+    ``is_stated`` tells that the venue has stated the successor under its name already; otherwise
+    the next sync learns what is bought since, and when trading resumed.
     """
-    row = connection.execute(
-        "SELECT venue_id, session_calendar FROM market.venue WHERE name = %s", (venue,)
-    ).fetchone()
-    if row is None or row[1] != "24/7":
-        calendar = "unknown" if row is None else row[1]
-        raise InvalidInputError(
-            f"venue {venue}: expected the session calendar 24/7, was {calendar}; sync it first"
-        )
-    values = {"venue_id": row[0], "span_start": span.start_time, "span_end": span.end_time}
-    return connection.execute(statement("market/record_sessions"), values).rowcount
+    values = {
+        "old": rename.old,
+        "new": rename.new,
+        "at": rename.at,
+        "factor": Decimal(rename.factor),
+        "instrument_id": instrument_id,
+        "successor_id": successor_id,
+        "is_stated": is_stated,
+    }
+    connection.execute(statement("market/note_action"), values)
+
+
+def close_instruments(
+    connection: Connection, ended: Mapping[int, datetime], *, observed_at: datetime
+) -> None:
+    """Mark instruments as gone: by id, when each ended; their history says when it was learnt."""
+    values = {
+        "instrument_ids": list(ended),
+        "ended_at": list(ended.values()),
+        "observed_at": observed_at,
+    }
+    for name in ("close_aliases", "close_versions", "close_instruments", "note_delisting"):
+        connection.execute(statement(f"market/{name}"), values)
+
+
+def as_arrays(instruments: Sequence[InstrumentRecord]) -> dict[str, list[Any]]:
+    """Return records by column, as the statements take them."""
+    return {
+        column: [getattr(instrument, column) for instrument in instruments]
+        for column in _RECORD_COLUMNS
+    }
 
 
 def _sync_venue(connection: Connection, venue: VenueRecord) -> int:
@@ -141,15 +179,10 @@ def _sync_venue(connection: Connection, venue: VenueRecord) -> int:
         "title": venue.title,
         "kind": venue.kind,
         "session_calendar": venue.session_calendar,
+        "symbol_case": venue.symbol_case,
     }
     connection.execute(statement("market/upsert_venue"), values)
     return int(fetch_value(connection, statement("market/lock_venue"), {"name": venue.name}))
-
-
-def _close(connection: Connection, instrument_ids: Sequence[int], ended_at: datetime) -> None:
-    values = {"instrument_ids": list(instrument_ids), "ended_at": ended_at}
-    for name in ("close_aliases", "close_versions", "close_instruments", "note_delisting"):
-        connection.execute(statement(f"market/{name}"), values)
 
 
 def _require_distinct(venue: VenueRecord, instruments: Sequence[InstrumentRecord]) -> None:
@@ -176,10 +209,3 @@ def _require_plausible(
             f"reference of {venue.name} lists {len(instruments)} instruments and lacks {missing} "
             f"of {listed} known ones: expected a complete list, nothing was changed"
         )
-
-
-def _as_arrays(instruments: Sequence[InstrumentRecord]) -> dict[str, list[Any]]:
-    return {
-        column: [getattr(instrument, column) for instrument in instruments]
-        for column in _RECORD_COLUMNS
-    }

@@ -25,7 +25,7 @@ WEIGHT_EXCHANGE_INFO = 20
 class BinanceSpot(BinanceRest):
     """A :class:`include.exchanges.base.CandleSource` for Binance spot."""
 
-    venue = VenueRecord(name="binance_spot", title="Binance Spot")
+    venue = VenueRecord(name="binance_spot", title="Binance Spot", symbol_case="upper")
     traits = TRAITS
     prefix = "/api/v3"
 

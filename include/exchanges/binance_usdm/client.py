@@ -40,15 +40,29 @@ WEIGHT_LIGHT = 1
 class BinanceUsdm(BinanceRest):
     """A candle and funding source (see :mod:`include.exchanges.base`) for Binance USD-M futures."""
 
-    venue = VenueRecord(name="binance_usdm", title="Binance USD-M Futures", kind="perpetual")
-    traits = VenueTraits(page_limit=KLINES_PER_PAGE, range_rule="oldest", absent_means="outage")
+    venue = VenueRecord(
+        name="binance_usdm",
+        title="Binance USD-M Futures",
+        kind="perpetual",
+        symbol_case="upper",
+    )
+    traits = VenueTraits(
+        page_limit=KLINES_PER_PAGE,
+        range_rule="oldest",
+        absent_means="outage",
+        funding_interval_ms=DEFAULT_FUNDING_INTERVAL_MS,
+    )
     prefix = "/fapi/v1"
     _stated_ms: dict[str, int] | None = None
 
     def instruments(self, symbols: Sequence[str]) -> list[InstrumentRecord]:
         """Return the reference record of each symbol, in the order asked."""
+        return self._chosen(self.listing(), symbols)
+
+    def listing(self) -> list[InstrumentRecord]:
+        """Return the reference record of every contract, settled ones included."""
         document: Any = self._client.get("/fapi/v1/exchangeInfo", {}, weight=WEIGHT_LIGHT)
-        return self._chosen(parse_instruments(document), symbols)
+        return parse_instruments(document)
 
     def weigh_klines(self, limit: int) -> int:
         """Return what a request for ``limit`` candles weighs."""

@@ -1,10 +1,15 @@
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from include.market.errors import InvalidInputError
+from include.market.instrument import Rename
 from include.market.settings import Settings, parse_settings
-from include.market.universe import parse_universe
+from include.market.span import Span, from_ms
+from include.market.universe import Universe, VenueOptions, parse_universe
 
 
 def test_pairs_come_in_the_order_written() -> None:
@@ -31,6 +36,95 @@ def test_a_venue_and_each_instrument_may_choose_their_ways_to_history() -> None:
     assert universe.history("binance_usdm", "BTCUSDT") == ("archive",)
     assert universe.history("binance_usdm", "ETHUSDT") == ("rest",)
     assert universe.options["files:lab"].files == {"url": "file:///data"}
+
+
+def test_a_venue_may_have_a_calendar_and_declared_renames() -> None:
+    matic = {"old": "MATICUSDT", "new": "POLUSDT", "at": "2024-09-10T12:00:00+02:00"}
+    cocos = {"old": "COCOSUSDT", "new": "COCOSUSDT", "at": "2021-01-23T04:00:00Z", "factor": 1000}
+    options = {"symbols": ["POLUSDT"], "calendar": "XNYS", "renames": [matic, cocos]}
+    universe = parse_universe(json.dumps({"binance_spot": options, "binance_usdm": ["BTCUSDT"]}))
+    found = universe.options_of("binance_spot")
+    assert found.calendar == "XNYS"
+    assert found.renames == (
+        Rename("MATICUSDT", "POLUSDT", datetime(2024, 9, 10, 10, tzinfo=UTC)),
+        Rename("COCOSUSDT", "COCOSUSDT", datetime(2021, 1, 23, 4, tzinfo=UTC), Decimal(1000)),
+    )
+    assert universe.options_of("binance_usdm").renames == ()
+    assert universe.options_of("nowhere").calendar is None
+
+
+@pytest.mark.parametrize(("factor", "exact"), [(0.001, "0.001"), ("0.1", "0.1"), (1e-7, "1E-7")])
+def test_a_factor_is_what_is_written_to_the_last_digit(factor: object, exact: str) -> None:
+    written = {"old": "A", "new": "B", "at": "2024-09-10T10:00:00Z", "factor": factor}
+    universe = parse_universe(json.dumps({"venue": {"symbols": ["B"], "renames": [written]}}))
+    assert universe.options_of("venue").renames[0].factor == Decimal(exact)
+
+
+def named(symbol: str, first: int, last: int, *renames: tuple[str, str, int]) -> list[Any]:
+    declared = tuple(Rename(old, new, from_ms(at_ms)) for old, new, at_ms in renames)
+    universe = Universe({"venue": (symbol,)}, {"venue": VenueOptions(renames=declared)})
+    return [
+        (name, span.start_ms, span.end_ms)
+        for name, span in universe.names("venue", symbol, Span(first, last))
+    ]
+
+
+def test_what_a_symbol_was_called_follows_the_renames_back() -> None:
+    first, second = ("A", "B", 20), ("B", "C", 40)
+    assert named("C", 0, 60) == [("C", 0, 60)]
+    assert named("C", 0, 60, second, first) == [("C", 40, 60), ("B", 20, 40), ("A", 0, 20)]
+    assert named("C", 25, 40, first, second) == [("B", 25, 40)]
+    assert named("C", 50, 60, first, second) == [("C", 50, 60)]
+    assert named("C", 0, 10, first, second) == [("A", 0, 10)]
+    # What was renamed away ends there, and a change of unit is no rename.
+    assert named("B", 0, 60, first, second) == [("B", 20, 40), ("A", 0, 20)]
+    assert named("A", 30, 60, first) == []
+    assert named("C", 0, 60, ("C", "C", 30)) == [("C", 0, 60)]
+
+
+def test_a_symbol_renamed_back_bears_each_name_in_its_time() -> None:
+    there, back = ("A", "B", 20), ("B", "A", 40)
+    assert named("B", 0, 60, there) == [("B", 20, 60), ("A", 0, 20)]
+    assert named("A", 0, 60, there, back) == [("A", 40, 60), ("B", 20, 40), ("A", 0, 20)]
+
+
+RENAME = {"old": "A", "new": "B", "at": "2024-09-10T10:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("renames", "says"),
+    [
+        ({}, "renames must be a list of objects"),
+        (["A"], "renames must be a list of objects"),
+        ([RENAME | {"when": 1}], "unknown key when"),
+        ([RENAME | {"old": "a b"}], "symbol 'a b'"),
+        ([{"old": "A", "at": RENAME["at"]}], "symbol None"),
+        ([RENAME | {"at": "2024-09-10T10:00:00"}], "A to B: at must be like .* with its zone"),
+        ([RENAME | {"at": "yesterday"}], "A to B: at must be like"),
+        ([RENAME | {"at": 1725962400}], "A to B: at must be like"),
+        ([RENAME | {"factor": 0}], "A to B: factor must be a number"),
+        ([RENAME | {"factor": -1}], "A to B: factor must be a number"),
+        ([RENAME | {"factor": "NaN"}], "A to B: factor must be a number"),
+        ([RENAME | {"factor": "1e13"}], "A to B: factor must be a number"),
+        ([RENAME | {"factor": "many"}], "A to B: factor must be a number"),
+        ([RENAME | {"factor": True}], "A to B: factor must be a number"),
+        ([RENAME | {"factor": None}], "A to B: factor must be a number"),
+        ([RENAME | {"new": "A"}], "neither the symbol nor the unit changes"),
+        ([RENAME, RENAME], "the same rename is written twice"),
+    ],
+    ids=str,
+)
+def test_a_rename_that_makes_no_sense_is_refused(renames: object, says: str) -> None:
+    text = json.dumps({"binance_spot": {"symbols": ["B"], "renames": renames}})
+    with pytest.raises(InvalidInputError, match=says):
+        parse_universe(text)
+
+
+@pytest.mark.parametrize("calendar", [7, "", "XNYS\n", "a" * 41])
+def test_a_calendar_is_a_name(calendar: object) -> None:
+    text = json.dumps({"binance_spot": {"symbols": ["B"], "calendar": calendar}})
+    with pytest.raises(InvalidInputError, match="calendar must be a name like XNYS"):
+        parse_universe(text)
 
 
 @pytest.mark.parametrize(

@@ -10,18 +10,16 @@ from typing import Any
 
 import pytest
 
-from include.market.errors import ContractError, InvalidInputError, UnknownInstrumentError
+from include.market.errors import ContractError, UnknownInstrumentError
 from include.market.instrument import InstrumentRecord, VenueRecord
-from include.market.span import Span
 from include.warehouse.engine import Connection
 from include.warehouse.reference import (
     ReferenceReceipt,
     instrument_ids,
-    record_sessions,
     rename_instrument,
     sync_instruments,
 )
-from tests.support.warehouse import START, VENUE, instrument, minutes, moment, query
+from tests.support.warehouse import START, VENUE, instrument, query
 
 HISTORY = (
     "SELECT status, tick_size, lower(valid_during), upper(valid_during) "
@@ -47,7 +45,7 @@ def sync(
     return receipt
 
 
-def on_day(number: int) -> datetime:
+def on_day(number: float) -> datetime:
     return START + timedelta(days=number)
 
 
@@ -93,7 +91,14 @@ def test_syncing_the_same_again_writes_nothing(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"status": "BREAK"}, {"tick_size": "0.5"}, {"lot_size": "3"}], ids=str
+    "change",
+    [
+        {"status": "BREAK"},
+        {"tick_size": "0.5"},
+        {"lot_size": "3"},
+        {"funding_interval_ms": 14_400_000},
+    ],
+    ids=str,
 )
 def test_another_attribute_starts_a_version_and_keeps_the_identity(
     connection: Connection, change: dict[str, Any]
@@ -107,7 +112,11 @@ def test_another_attribute_starts_a_version_and_keeps_the_identity(
     assert versions[0][0] == "TRADING"
     [(name, value)] = change.items()
     newest = query(connection, f"SELECT {name}::text FROM market.instrument")
-    assert newest == [(value,)]
+    assert newest == [(str(value),)]
+    assert query(
+        connection,
+        f"SELECT {name}::text FROM market.instrument_history ORDER BY valid_during DESC LIMIT 1",
+    ) == [(str(value),)]
 
 
 def test_a_status_that_comes_and_goes_is_three_versions(connection: Connection) -> None:
@@ -199,6 +208,104 @@ def test_a_symbol_given_to_another_thing_names_another_instrument(
     ]
 
 
+def relist(connection: Connection, ended: dict[str, Any], **changes: Any) -> tuple[int, int]:
+    """List a contract, end it on day 2 as told, list it again; return its ids before and after."""
+    first = {"listed_at": on_day(-9), "kind": "perpetual"}
+    sync(connection, [instrument("BTCUSDT", **first)])
+    old = ids(connection)["BTCUSDT"]
+    sync(connection, [instrument("BTCUSDT", **(first | ended))], day=2)
+    sync(connection, [instrument("BTCUSDT", **(first | changes))], day=9)
+    return old, ids(connection)["BTCUSDT"]
+
+
+ENDINGS = [
+    {"status": "UNLISTED"},
+    {"status": "CLOSE"},
+    {"status": "SETTLING", "delisted_at": START + timedelta(days=2)},
+]
+
+
+@pytest.mark.parametrize("ended", ENDINGS, ids=str)
+def test_a_symbol_listed_again_after_its_end_names_another_instrument(
+    connection: Connection, ended: dict[str, Any]
+) -> None:
+    old, new = relist(connection, ended, listed_at=on_day(7))
+    assert new != old
+    # Rows between the new listing and its discovery are the new one's.
+    assert query(connection, ALIASES) == [
+        ("BTCUSDT", old, on_day(-9), on_day(7)),
+        ("BTCUSDT", new, on_day(7), None),
+    ]
+    assert [version[0] for version in query(connection, HISTORY, old)] == [
+        "TRADING",
+        ended["status"],
+        "DELISTED",
+    ]
+    assert [version[0] for version in query(connection, HISTORY, new)] == ["TRADING"]
+    assert query(connection, "SELECT status FROM market.instrument ORDER BY instrument_id") == [
+        ("DELISTED",),
+        ("TRADING",),
+    ]
+
+
+@pytest.mark.parametrize("ended", ENDINGS, ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"listed_at": None},
+        {"listed_at": START + timedelta(days=2)},
+        # Only our inference: the venue keeps no candles of before.
+        {"listed_at": START + timedelta(days=7), "listing_inferred": True},
+    ],
+    ids=str,
+)
+def test_a_symbol_that_comes_back_without_a_later_listing_is_itself(
+    connection: Connection, ended: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    old, new = relist(connection, ended, **changes)
+    assert new == old
+
+
+def test_a_pause_is_no_end(connection: Connection) -> None:
+    old, new = relist(connection, {"status": "BREAK"}, listed_at=on_day(7))
+    assert new == old
+
+
+def test_another_asset_takes_a_name_over_on_the_day_it_was_listed(connection: Connection) -> None:
+    sync(connection, [instrument("LUNAUSDT", listed_at=on_day(-9))])
+    other = instrument("LUNAUSDT", base_asset="LUNA2", listed_at=on_day(4))
+    sync(connection, [other], day=9)
+    assert [row[2:] for row in query(connection, ALIASES)] == [
+        (on_day(-9), on_day(4)),
+        (on_day(4), None),
+    ]
+    assert query(
+        connection, "SELECT delisted_at FROM market.instrument ORDER BY instrument_id"
+    ) == [(on_day(4),), (None,)]
+
+
+@pytest.mark.parametrize("listed", [-9, -10, 10], ids=["same day", "earlier", "later"])
+def test_a_listing_that_cannot_be_the_takeover_dates_nothing(
+    connection: Connection, listed: int
+) -> None:
+    sync(connection, [instrument("LUNAUSDT", listed_at=on_day(-9.5))])
+    other = instrument("LUNAUSDT", base_asset="LUNA2", listed_at=on_day(listed - 0.5))
+    sync(connection, [other], day=9)
+    assert [row[2:] for row in query(connection, ALIASES)] == [
+        (on_day(-10), on_day(9)),
+        (on_day(9), None),
+    ]
+
+
+def test_a_venue_tells_how_it_spells_symbols(connection: Connection) -> None:
+    sync(connection, [])
+    sync_instruments(
+        connection, VenueRecord(VENUE.name, VENUE.title, symbol_case="upper"), [], observed_at=START
+    )
+    assert query(connection, "SELECT symbol_case FROM market.venue") == [("upper",)]
+
+
 @pytest.mark.parametrize("kept", [0, 1], ids=["empty", "most missing"])
 def test_a_complete_list_that_lost_most_of_the_venue_is_a_broken_answer(
     connection: Connection, kept: int
@@ -270,7 +377,7 @@ def test_a_rename_moves_the_symbol_and_keeps_the_instrument(connection: Connecti
         ("OLDUSDT", renamed, None, on_day(2)),
         ("NEWUSDT", renamed, on_day(2), None),
     ]
-    record = instrument("NEWUSDT", base_asset="OLD", status="BREAK")
+    record = instrument("NEWUSDT", status="BREAK")
     assert sync(connection, [record], day=3) == ReferenceReceipt(0, 1, 0)
 
 
@@ -280,22 +387,3 @@ def test_a_rename_of_nothing_or_onto_somebody_is_refused(connection: Connection)
         rename_instrument(connection, VENUE.name, old="XUSDT", new="Y", renamed_at=START)
     with pytest.raises(ContractError):
         rename_instrument(connection, VENUE.name, old="AUSDT", new="BUSDT", renamed_at=START)
-
-
-def test_sessions_are_the_utc_days_a_span_meets_each_once(connection: Connection) -> None:
-    sync(connection, [])
-    span = Span(minutes(60, 61).start_ms, minutes(0, 2 * 1440).end_ms)
-    assert record_sessions(connection, VENUE.name, span) == 2
-    assert record_sessions(connection, VENUE.name, minutes(-5, 2 * 1440 + 1)) == 2
-    assert query(connection, "SELECT opens_at, closes_at FROM market.session ORDER BY 1") == [
-        (moment(day * 1440), moment((day + 1) * 1440)) for day in (-1, 0, 1, 2)
-    ]
-
-
-def test_sessions_need_a_venue_that_never_closes(connection: Connection) -> None:
-    with pytest.raises(InvalidInputError, match="unknown"):
-        record_sessions(connection, "nowhere", minutes(0, 1))
-    exchange = VenueRecord("stocks", "Stocks", session_calendar="XNYS")
-    sync_instruments(connection, exchange, [], observed_at=START)
-    with pytest.raises(InvalidInputError, match="XNYS"):
-        record_sessions(connection, "stocks", minutes(0, 1))

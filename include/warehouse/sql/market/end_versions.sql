@@ -6,5 +6,7 @@ WHERE
     version.instrument_id = listed.instrument_id
     AND upper_inf(version.valid_during)
     AND lower(version.valid_during) < %(observed_at)s
-    AND (version.status, version.tick_size, version.lot_size)
-    IS DISTINCT FROM (listed.status, listed.tick_size, listed.lot_size)
+    AND (version.status, version.tick_size, version.lot_size, version.funding_interval_ms)
+    IS DISTINCT FROM (
+        listed.status, listed.tick_size, listed.lot_size, listed.funding_interval_ms
+    )

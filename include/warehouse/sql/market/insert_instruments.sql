@@ -4,7 +4,7 @@
 WITH fresh AS (
     INSERT INTO market.instrument (
         venue_id, symbol, base_asset_id, quote_asset_id, kind, status, tick_size, lot_size,
-        listed_at, delisted_at, valid_during
+        funding_interval_ms, listed_at, delisted_at, valid_during
     )
     SELECT
         %(venue_id)s,
@@ -15,6 +15,7 @@ WITH fresh AS (
         listed.status,
         listed.tick_size,
         listed.lot_size,
+        listed.funding_interval_ms,
         listed.listed_at,
         listed.delisted_at,
         tstzrange(greatest(former.ended_at, date_trunc('day', listed.listed_at, 'UTC')), NULL)

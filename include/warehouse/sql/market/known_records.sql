@@ -8,7 +8,8 @@ SELECT
     instrument.tick_size::text AS tick_size,
     instrument.lot_size::text AS lot_size,
     instrument.listed_at,
-    instrument.delisted_at
+    instrument.delisted_at,
+    instrument.funding_interval_ms
 FROM market.instrument_alias AS alias
 INNER JOIN market.venue AS venue ON alias.venue_id = venue.venue_id
 INNER JOIN market.instrument AS instrument ON alias.instrument_id = instrument.instrument_id

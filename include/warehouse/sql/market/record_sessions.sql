@@ -1,13 +1,11 @@
--- Enters the UTC days a span meets as sessions; leans on session_opens_once.
+-- Enters the sessions of a calendar that are not known yet, except where one that had to stay is in
+-- the way; leans on session_opens_once and session_no_overlap.
 INSERT INTO market.session (venue_id, opens_at, closes_at)
 SELECT
     %(venue_id)s,
-    day,
-    date_add(day, interval '1 day', 'UTC')
-FROM generate_series(
-    date_trunc('day', %(span_start)s::timestamptz, 'UTC'), %(span_end)s::timestamptz,
-    interval '1 day', 'UTC'
-) AS day
-WHERE day < %(span_end)s
-ORDER BY day
+    stated.opens_at,
+    stated.closes_at
+FROM unnest(%(opens_at)s::timestamptz[], %(closes_at)s::timestamptz[])
+    AS stated (opens_at, closes_at)
+ORDER BY stated.opens_at
 ON CONFLICT DO NOTHING

@@ -1,12 +1,15 @@
 -- Starts a version for every listed instrument that has none open; leans on alias_by_symbol and
 -- history_instrument.
-INSERT INTO market.instrument_history (instrument_id, valid_during, status, tick_size, lot_size)
+INSERT INTO market.instrument_history (
+    instrument_id, valid_during, status, tick_size, lot_size, funding_interval_ms
+)
 SELECT
     known.instrument_id,
     tstzrange(%(observed_at)s, NULL),
     known.status,
     known.tick_size,
-    known.lot_size
+    known.lot_size,
+    known.funding_interval_ms
 FROM pg_temp.instrument_listed AS listed
 INNER JOIN market.instrument_alias AS alias
     ON

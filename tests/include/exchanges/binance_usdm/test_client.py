@@ -9,6 +9,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
+from include.exchanges.base import FundingSource, ListingSource
+from include.exchanges.binance_spot.client import BinanceSpot
 from include.exchanges.binance_usdm.client import (
     FUNDING_SCOPE,
     KLINES_PER_PAGE,
@@ -116,6 +118,22 @@ def test_an_unlisted_symbol_is_named_with_the_remedy() -> None:
         pytest.raises(UnknownInstrumentError, match=r"NOPEUSDT.*Variable universe"),
     ):
         source.instruments(["NOPEUSDT"])
+
+
+def test_one_answer_lists_every_contract(simulator: str) -> None:
+    with client_of(simulator) as (client, governor):
+        source = BinanceUsdm(client)
+        assert isinstance(source, ListingSource)
+        assert isinstance(source, FundingSource)
+        listed = source.listing()
+        assert governor.granted == [(1, None)]
+        assert source.instruments(["BTCUSDT"]) == [
+            record for record in listed if record.symbol == "BTCUSDT"
+        ]
+    assert len({record.symbol for record in listed}) == len(listed) > 3
+    # Binance writes symbols in capital letters, and all pay every 8 hours unless stated.
+    assert source.venue.symbol_case == BinanceSpot.venue.symbol_case == "upper"
+    assert source.traits.funding_interval_ms == 8 * HOUR_MS
 
 
 @pytest.mark.parametrize("text", [b"{}", b"[]", b'{"serverTime":"1"}'])

@@ -1,11 +1,15 @@
 """# Load the warehouse
 
-Checked batches go into `market.candle_1m`: COPY into staging, foreign keys resolved set-wise, only
-differing rows written, the replaced row kept in `market.candle_revision`; coverage, gaps and
-changes are written to the ledger in the same transaction.
+Checked batches go into `market.candle_1m`, one of two ways. A month that is still empty is built
+beside the table from all its batches, its keys and references are checked as a whole, and it is
+attached in a moment. Any other batch is compared with what is stored under the lock of its series;
+rows that say something new go through COPY into staging, foreign keys are resolved set-wise, and a
+row that is replaced is kept in `market.candle_revision`. Coverage, gaps and changes are written to
+the ledger in the same transaction.
 
-**Normal**: about a second a batch. **Triage**: `StaleFenceError` means an orphaned try was refused
-beside its successor; nothing is to be done.
+**Normal**: under a second a batch, some ten seconds a whole month of many instruments. **Triage**:
+`StaleFenceError` means an orphaned try was refused beside its successor; nothing is to be done. A
+warning that a month's locks were not to be had only means that it took the slower way.
 """
 
 from typing import Any
@@ -19,7 +23,7 @@ from include.market.timeframe import M1
 
 @dag(schedule=wake_on(assets.VERDICT), **stage_arguments("load", __doc__))
 def load_warehouse() -> None:
-    """Claim what has been checked, in shards of whole instruments, and load it."""
+    """Claim what has been checked, in shards of whole months or instruments, and load it."""
 
     @task
     def plan() -> list[list[int]]:

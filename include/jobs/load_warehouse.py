@@ -3,49 +3,102 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from include.jobs.storage import OpenPath, StoredFrame, read_frame
+from include.jobs.storage import OpenPath, StoredFrame, read_frame, read_open_times
 from include.market.span import subtract_spans
 from include.market.timeframe import parse_timeframe
 from include.quality.gaps import find_gaps
-from include.warehouse.engine import Connection
-from include.warehouse.fence import take_fence
+from include.warehouse.bulk_lanes import load_months
+from include.warehouse.bulk_plan import plan_months
+from include.warehouse.bulk_rows import Member
+from include.warehouse.engine import Connection, database_errors
+from include.warehouse.fence import take_fence, take_fences
 from include.warehouse.gaps import Gap
 from include.warehouse.landing import Landing, get_landing
+from include.warehouse.lanes import work_in_lanes
 from include.warehouse.loader import load_candles, load_scope
+from include.warehouse.merge import LoadReceipt
+
+FEW = 8
+"""So few landings are loaded as quickly by one session as by two."""
 
 
 def load_landings(
     conn: Connection, open_path: OpenPath, landing_ids: Sequence[int], *, run_id: str
 ) -> dict[str, int]:
-    """Load each landing in a transaction of its own; return the sums of the receipts."""
+    """Load checked landings; return the sums of the receipts.
+
+    Those of a month that is still empty are loaded together, each other one in a transaction of
+    its own.
+    """
     totals: Counter[str] = Counter()
-    for landing_id in landing_ids:
-        landing = get_landing(conn, landing_id)
-        if landing.state != "checked" or landing.clean_path is None:
-            continue
-        token = take_fence(conn, load_scope(landing))
-        landed = read_frame(open_path(landing.path))
-        clean = read_frame(open_path(landing.clean_path)).frame
-        receipt = load_candles(
-            conn,
+    with database_errors("reading the landings to load"):
+        landings = [get_landing(conn, landing_id) for landing_id in landing_ids]
+        todo = {landing.landing_id: landing for landing in landings if landing.state == "checked"}
+        months = plan_months(conn, list(todo.values()))
+    tokens = take_fences(conn, [load_scope(landing) for group in months for landing in group])
+    groups = [
+        [
+            Member(landing, tokens[load_scope(landing)], partial(_read, open_path, landing))
+            for landing in group
+        ]
+        for group in months
+    ]
+    for landing_id, receipt in load_months(conn, groups, run_id=run_id).items():
+        _count(totals, receipt)
+        del todo[landing_id]
+    for receipt in _load_alone(conn, open_path, list(todo.values()), run_id):
+        _count(totals, receipt)
+    return dict(totals)
+
+
+def _load_alone(
+    conn: Connection, open_path: OpenPath, landings: Sequence[Landing], run_id: str
+) -> Iterator[LoadReceipt]:
+    """Load each landing in a transaction of its own, many of them in two sessions."""
+
+    def load(landing: Landing, lane: Connection) -> LoadReceipt:
+        token = take_fence(lane, load_scope(landing))
+        clean, gaps = _read(open_path, landing)
+        return load_candles(
+            lane,
             landing,
             clean,
             source=landing.source,
             run_id=run_id,
             fencing_token=token,
-            gaps=explain_gaps(landing, landed, clean),
+            gaps=gaps,
         )
-        totals.update(
-            inserted=receipt.inserted,
-            updated=receipt.updated,
-            unchanged=receipt.unchanged,
-            quarantined=receipt.quarantined,
-        )
-    return dict(totals)
+
+    pieces = [partial(load, landing) for landing in landings]
+    if len(pieces) > FEW:
+        yield from work_in_lanes(conn, pieces)
+    else:
+        yield from (piece(conn) for piece in pieces)
+
+
+def _count(totals: Counter[str], receipt: LoadReceipt) -> None:
+    totals.update(
+        inserted=receipt.inserted,
+        updated=receipt.updated,
+        unchanged=receipt.unchanged,
+        quarantined=receipt.quarantined,
+    )
+
+
+def _read(open_path: OpenPath, landing: Landing) -> tuple[pd.DataFrame, list[Gap]]:
+    """Return the accepted rows of a checked landing, and why others are absent."""
+    clean = read_frame(open_path(landing.clean_path or "")).frame
+    timeframe = parse_timeframe(landing.timeframe)
+    if not find_gaps(_open_ms(clean), timeframe, landing.span):
+        return clean, []
+    return clean, explain_gaps(landing, read_open_times(open_path(landing.path)), clean)
 
 
 def explain_gaps(landing: Landing, landed: StoredFrame, clean: pd.DataFrame) -> list[Gap]:
@@ -65,5 +118,6 @@ def explain_gaps(landing: Landing, landed: StoredFrame, clean: pd.DataFrame) -> 
     ]
 
 
-def _open_ms(frame: pd.DataFrame) -> list[int]:
-    return [int(value) // 1000 for value in frame["open_time"].dropna().astype("int64")]
+def _open_ms(frame: pd.DataFrame) -> NDArray[np.int64]:
+    opens = frame["open_time"].dropna()
+    return pd.DatetimeIndex(opens).as_unit("us").asi8 // 1000

@@ -89,8 +89,19 @@ def write_frame(path: StoragePath, frame: pd.DataFrame, *, server_time_ms: int =
 
 def read_frame(path: StoragePath) -> StoredFrame:
     """Return the frame stored at ``path`` and what is known of its fetch."""
+    return _read(path, None)
+
+
+def read_open_times(path: StoragePath) -> StoredFrame:
+    """Return only the open times of the frame stored at ``path``, without reading the rest."""
+    return _read(path, ["open_time"])
+
+
+def _read(path: StoragePath, columns: list[str] | None) -> StoredFrame:
     with path.open("rb") as stored:
-        table = pq.read_table(io.BytesIO(stored.read()))
+        # What is wanted whole is fetched in one go; of the rest only what is asked for.
+        source = io.BytesIO(stored.read()) if columns is None else stored
+        table = pq.read_table(source, columns=columns)
     known = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
     absent_means = known.get(ABSENT_MEANS, "unknown")
     return StoredFrame(

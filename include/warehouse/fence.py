@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from include.market.errors import StaleFenceError
 from include.warehouse.engine import Connection, begin_own_transaction, database_errors
 from include.warehouse.statements import fetch_value, statement
@@ -36,3 +38,35 @@ def hold_fence(connection: Connection, scope: str, token: int) -> None:
             f"fence {scope!r}: token {token} is stale, the newest is {newest}; "
             "another try does this work, end this one"
         )
+
+
+def take_fences(connection: Connection, scopes: Sequence[str]) -> dict[str, int]:
+    """Register a new try of each of ``scopes``, all at once; return their tokens.
+
+    Commits by itself, and waits while a holder of one of the fences writes.
+
+    Raises:
+        InvalidInputError: the connection has an open transaction that wrote.
+    """
+    action = f"taking {len(scopes)} fences"
+    begin_own_transaction(connection, action)
+    with database_errors(action), connection.transaction():
+        return dict(
+            connection.execute(statement("ledger/take_fences"), {"scopes": list(scopes)}).fetchall()
+        )
+
+
+def hold_fences(connection: Connection, tokens: Mapping[str, int]) -> None:
+    """Keep newer tries of every scope in ``tokens`` waiting until the open transaction ends.
+
+    Raises:
+        StaleFenceError: a newer try took one of the fences, or its token was never given out.
+    """
+    found = connection.execute(statement("ledger/hold_fences"), {"scopes": list(tokens)})
+    newest: dict[str, int] = dict(found.fetchall())
+    for scope, token in tokens.items():
+        if newest.get(scope) != token:
+            raise StaleFenceError(
+                f"fence {scope!r}: token {token} is stale, the newest is {newest.get(scope)}; "
+                "another try does this work, end this one"
+            )

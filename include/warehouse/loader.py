@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
 import pandas as pd
 from psycopg import errors
-from psycopg.types.multirange import Multirange
-from psycopg.types.range import Range
 
 from include.market.errors import InvalidInputError, StaleFenceError
-from include.market.span import Span, merge_spans, subtract_spans, to_ms
+from include.market.span import Span, merge_spans, to_ms
 from include.market.timeframe import M1, TIMEFRAMES, Timeframe, parse_timeframe
+from include.warehouse.columns import CandleColumns, columns_of
+from include.warehouse.compare import Comparison, compare_with_stored
 from include.warehouse.engine import Connection, begin_own_transaction, database_errors
 from include.warehouse.fence import hold_fence
-from include.warehouse.gaps import (
-    EXPLAINED_REASONS,
-    Gap,
-    as_open_gap,
-    replace_gaps,
-    settle_gaps,
-)
+from include.warehouse.gaps import Gap
 from include.warehouse.landing import Landing, lock_landing
 from include.warehouse.ledger import coverage
 from include.warehouse.merge import (
@@ -35,8 +29,10 @@ from include.warehouse.merge import (
     lock_series,
     merge_staged,
 )
+from include.warehouse.partitions import ensure_partitions
+from include.warehouse.series import Series, find_series
+from include.warehouse.settlement import Proof, SettledPart, extend_coverage, settle
 from include.warehouse.staging import (
-    StagedRows,
     bucket_spans,
     copy_staged,
     stage_natural,
@@ -53,7 +49,8 @@ class _Work:
 
     landing: Landing
     timeframe: Timeframe
-    rows: StagedRows
+    frame: pd.DataFrame
+    columns: CandleColumns
     batch: Batch
     gaps: Sequence[Gap]
 
@@ -96,13 +93,13 @@ def load_candles(
     """
     action = f"load of landing {landing.landing_id} ({landing.symbol} {landing.span})"
     timeframe = parse_timeframe(landing.timeframe)
-    rows = stage_natural(frame, venue=landing.venue, symbol=landing.symbol)
+    columns = columns_of(frame)
     batch = Batch(
         timeframe=timeframe,
         span=landing.span,
         source=source,
         run_id=run_id,
-        rows=rows.count,
+        rows=len(columns),
         observed_at=landing.landed_at,
         venue=landing.venue,
         symbol=landing.symbol,
@@ -110,7 +107,7 @@ def load_candles(
         payload_sha256=landing.payload_sha256,
         fencing_token=fencing_token,
     )
-    work = _Work(landing, timeframe, rows, batch, gaps)
+    work = _Work(landing, timeframe, frame, columns, batch, gaps)
     begin_own_transaction(connection, action)
     with database_errors(action):
         for _ in range(_RETRIES):
@@ -145,31 +142,40 @@ def merge_coarse(
         spoken_for = merge_spans(part for parts in rolled_up.values() for part in parts)
         if spoken_for:
             span = Span(spoken_for[0].start_ms, spoken_for[-1].end_ms)
-            _ensure_partitions(connection, [timeframe], span)
+            ensure_partitions(connection, [timeframe], span)
             owners = frame["instrument_id"].unique().tolist()
             lock_series(connection, dataset_of(timeframe), owners)
             copy_staged(connection, rows)
             receipt = merge_staged(connection, Batch(timeframe, span, source, run_id, rows.count))
-        for instrument_id, parts in rolled_up.items():
-            _cover_buckets(connection, timeframe, instrument_id, parts, load_id=receipt.load_id)
+        proofs = [
+            Proof(
+                instrument_id,
+                _proven_buckets(connection, timeframe, instrument_id, parts),
+                receipt.load_id,
+            )
+            for instrument_id, parts in rolled_up.items()
+        ]
+        extend_coverage(connection, dataset_of(timeframe), proofs)
     return receipt
 
 
 def _load(connection: Connection, work: _Work) -> LoadReceipt:
-    # Attaching a partition locks the tables its foreign keys point to, so it is done and
-    # committed before this load writes to any of them.
-    with connection.transaction():
-        _ensure_partitions(connection, list(TIMEFRAMES.values()), work.landing.span)
+    if len(work.columns):
+        # Not for a landing that only proves absence: an empty month is best filled as a whole.
+        with connection.transaction():
+            ensure_partitions(connection, TIMEFRAMES.values(), work.landing.span)
     with connection.transaction():
         hold_fence(connection, load_scope(work.landing), work.batch.fencing_token or 0)
         _require_checked(lock_landing(connection, work.landing.landing_id), work.landing)
-        series = _find_series(connection, work)
+        [series] = find_series(connection, [work.landing])
         lock_series(connection, work.batch.dataset, list(series))
-        copy_staged(connection, work.rows)
-        receipt = merge_staged(connection, work.batch)
-        for instrument_id, spans in series.items():
-            for span in spans:
-                _settle(connection, work, instrument_id, span, load_id=receipt.load_id)
+        known = compare_with_stored(connection, work.timeframe, work.columns, series)
+        receipt = _merge(connection, work, known)
+        if known is None or receipt.quarantined or receipt.inserted != known.new:
+            # Something was refused, or belongs to an instrument that this very load made known.
+            known = None
+            [series] = find_series(connection, [work.landing])
+        _settle(connection, work, series, known, receipt.load_id or 0)
         connection.execute(
             statement("ledger/mark_loaded"),
             {"landing_id": work.landing.landing_id, "load_id": receipt.load_id},
@@ -177,16 +183,18 @@ def _load(connection: Connection, work: _Work) -> LoadReceipt:
     return receipt
 
 
-def _ensure_partitions(connection: Connection, timeframes: Sequence[Timeframe], span: Span) -> None:
-    for timeframe in timeframes:
-        connection.execute(
-            statement("market/ensure_partitions"),
-            {
-                "table": f"market.{dataset_of(timeframe)}",
-                "from_time": span.start_time,
-                "to_time": span.end_time,
-            },
-        )
+def _merge(connection: Connection, work: _Work, known: Comparison | None) -> LoadReceipt:
+    """Stage and merge what is new or differs; everything where the rows were not compared."""
+    frame, batch = work.frame, work.batch
+    if known is not None and known.same:
+        frame = frame[known.staged]
+        batch = replace(batch, rows=len(frame), already_same=known.same)
+    if known is not None:
+        batch = replace(batch, keys_distinct=True, constraints_hold=work.columns.obey_rules())
+    if batch.rows:
+        landing = work.landing
+        copy_staged(connection, stage_natural(frame, venue=landing.venue, symbol=landing.symbol))
+    return merge_staged(connection, batch)
 
 
 def _require_checked(current: Landing, given: Landing) -> None:
@@ -200,91 +208,47 @@ def _require_checked(current: Landing, given: Landing) -> None:
         )
 
 
-def _find_series(connection: Connection, work: _Work) -> dict[int, list[Span]]:
-    """Return which instruments the symbol meant within the landing's span, and when."""
-    landing, timeframe = work.landing, work.timeframe
-    whole = Span(
-        timeframe.ceil_ms(landing.span.start_ms),
-        max(timeframe.ceil_ms(landing.span.start_ms), timeframe.floor_ms(landing.span.end_ms)),
-    )
-    found = connection.execute(
-        statement("market/find_series"),
-        {
-            "venue": landing.venue,
-            "symbol": landing.symbol,
-            "span_start": whole.start_time,
-            "span_end": whole.end_time,
-        },
-    )
-    series: dict[int, list[Span]] = {}
-    for instrument_id, start, end in found:
-        span = Span(timeframe.ceil_ms(to_ms(start)), timeframe.ceil_ms(to_ms(end)))
-        series.setdefault(instrument_id, []).extend([span] if span else [])
-    return series
-
-
 def _settle(
-    connection: Connection, work: _Work, instrument_id: int, span: Span, *, load_id: int | None
+    connection: Connection, work: _Work, series: Series, known: Comparison | None, load_id: int
 ) -> None:
-    """Write down what is absent from ``span``, and cover the rest of it."""
+    """Write down what is absent from the landing's series, and cover the rest of them."""
+    parts = [
+        SettledPart(
+            instrument_id,
+            span,
+            _find_holes(connection, work.timeframe, instrument_id, span)
+            if known is None
+            else known.holes(work.timeframe, instrument_id, span),
+            work.gaps,
+            load_id,
+        )
+        for instrument_id, spans in series.items()
+        for span in spans
+    ]
+    settle(connection, work.batch.dataset, parts)
+
+
+def _find_holes(
+    connection: Connection, timeframe: Timeframe, instrument_id: int, span: Span
+) -> list[Span]:
     values = {
-        "dataset": work.batch.dataset,
         "instrument_id": instrument_id,
         "span_start": span.start_time,
         "span_end": span.end_time,
-        "length": timedelta(milliseconds=work.timeframe.length_ms),
+        "length": timedelta(milliseconds=timeframe.length_ms),
     }
-    find_holes = statement("market/find_holes").format(table=candle_table(work.timeframe))
-    holes = [
-        Span(to_ms(start), to_ms(end)) for start, end in connection.execute(find_holes, values)
-    ]
-    known = [
-        as_open_gap(row) for row in connection.execute(statement("ledger/touched_gaps"), values)
-    ]
-    settlement = settle_gaps(known, work.gaps, holes, span)
-    if known or settlement.still_open:
-        replace_gaps(
-            connection, work.batch.dataset, instrument_id, known=known, settlement=settlement
-        )
-    unproven = [gap.span for gap in settlement.still_open if gap.reason not in EXPLAINED_REASONS]
-    proven = subtract_spans(span, unproven)
-    _extend_coverage(connection, work.batch.dataset, instrument_id, proven, load_id=load_id)
+    query = statement("market/find_holes").format(table=candle_table(timeframe))
+    return [Span(to_ms(start), to_ms(end)) for start, end in connection.execute(query, values)]
 
 
-def _cover_buckets(
-    connection: Connection,
-    timeframe: Timeframe,
-    instrument_id: int,
-    spans: Sequence[Span],
-    *,
-    load_id: int | None,
-) -> None:
-    proven = [
+def _proven_buckets(
+    connection: Connection, timeframe: Timeframe, instrument_id: int, spans: Sequence[Span]
+) -> list[Span]:
+    """Return the whole buckets of ``spans`` whose minutes are all proven."""
+    return [
         Span(start_ms, end_ms)
         for base in coverage(connection, dataset_of(M1), instrument_id)
         for span in spans
         if (start_ms := timeframe.ceil_ms(max(span.start_ms, base.start_ms)))
         < (end_ms := timeframe.floor_ms(min(span.end_ms, base.end_ms)))
     ]
-    _extend_coverage(connection, dataset_of(timeframe), instrument_id, proven, load_id=load_id)
-
-
-def _extend_coverage(
-    connection: Connection,
-    dataset: str,
-    instrument_id: int,
-    proven: Sequence[Span],
-    *,
-    load_id: int | None,
-) -> None:
-    if not proven:
-        return
-    values = {
-        "dataset": dataset,
-        "instrument_id": instrument_id,
-        "proven": Multirange([Range(span.start_time, span.end_time) for span in proven]),
-        "load_id": load_id,
-    }
-    # Absence that has been proven is news too: a bucket may be settled by it alone.
-    connection.execute(statement("ledger/note_new_coverage"), values)
-    connection.execute(statement("ledger/extend_coverage"), values)

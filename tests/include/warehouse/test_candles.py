@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from include.market.candle import CANDLE_COLUMNS, OPTIONAL_COLUMNS, VALUE_COLUMNS
+from include.market.span import Span, to_ms
 from include.market.timeframe import H4, M1, M5
-from include.warehouse.candles import count_candles, read_candles, read_candles_as_of
+from include.warehouse.candles import (
+    count_candles,
+    cut_by_months,
+    read_candles,
+    read_candles_as_of,
+)
 from include.warehouse.engine import Connection
 from include.warehouse.loader import merge_coarse
 from tests.support.warehouse import (
+    START,
     candles,
     load_frame,
     minutes,
@@ -117,3 +125,41 @@ def test_only_the_months_asked_for_are_looked_at(connection: Connection) -> None
     assert "candle_1m_2024_01" not in plan
     assert "candle_5m" not in plan
     assert "candle_revision_pkey" in plan
+
+
+def test_a_read_over_many_months_is_put_together_in_order(connection: Connection) -> None:
+    seed_reference(connection)
+    day = 1440
+    places = [0, 30 * day + 7, 31 * day, 59 * day, 60 * day, 400 * day]
+    load_frame(connection, candles(places, price=[1, 2, 3, 4, 5, 6]), minutes(0, 401 * day))
+    connection.execute("SET min_parallel_index_scan_size = 0; SET min_parallel_table_scan_size = 0")
+    connection.execute("SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0")
+    for span in (minutes(0, 401 * day), Span(0, minutes(0, 500 * day).end_ms)):
+        found = read_candles(connection, M1, 1, span)
+        pd.testing.assert_frame_equal(found, candles(places, price=[1, 2, 3, 4, 5, 6]))
+    part = read_candles(connection, M1, 1, minutes(30 * day, 59 * day))
+    pd.testing.assert_frame_equal(part, candles(places[1:3], price=[2, 3]))
+
+
+@pytest.mark.parametrize(
+    ("end", "count"),
+    [
+        (datetime(2024, 1, 20, tzinfo=UTC), 1),
+        (datetime(2024, 2, 1, tzinfo=UTC), 1),
+        (datetime(2024, 2, 1, 0, 1, tzinfo=UTC), 2),
+        (datetime(2025, 4, 30, tzinfo=UTC), 16),
+        (datetime(2025, 5, 2, tzinfo=UTC), 9),
+        (datetime(2040, 1, 1, tzinfo=UTC), 16),
+    ],
+)
+def test_a_span_is_cut_where_months_begin_into_few_pieces(end: datetime, count: int) -> None:
+    span = Span(to_ms(START) + 5, to_ms(end))
+    pieces = cut_by_months(span)
+    assert len(pieces) == count
+    assert (pieces[0].start_ms, pieces[-1].end_ms) == (span.start_ms, span.end_ms)
+    assert all(one.end_ms == two.start_ms for one, two in pairwise(pieces))
+    assert all(piece.start_time.strftime("%d %H:%M") == "01 00:00" for piece in pieces)
+
+
+def test_an_empty_span_is_one_piece() -> None:
+    assert cut_by_months(Span(5, 5)) == [Span(5, 5)]

@@ -9,7 +9,7 @@ import pytest
 
 from include.market.errors import InvalidInputError, StaleFenceError
 from include.warehouse.engine import Connection
-from include.warehouse.fence import hold_fence, take_fence
+from include.warehouse.fence import hold_fence, hold_fences, take_fence, take_fences
 from tests.support.warehouse import query
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = %s"
@@ -59,3 +59,26 @@ def test_taking_a_fence_does_not_commit_what_the_caller_wrote(connection: Connec
     connection.execute("INSERT INTO market.asset (code) VALUES ('BTC')")
     with pytest.raises(InvalidInputError):
         take_fence(connection, "a")
+
+
+def test_many_fences_are_taken_and_held_at_once(
+    connection: Connection, dial: Callable[[], Connection]
+) -> None:
+    take_fence(connection, "b")
+    tokens = take_fences(connection, ["c", "b", "a"])
+    assert tokens == {"a": 1, "b": 2, "c": 1}
+    assert take_fences(connection, []) == {}
+    assert query(dial(), "SELECT count(*) FROM ledger.fence") == [(3,)]
+    hold_fences(connection, tokens)
+    waiter, watcher = dial(), dial()
+    with ThreadPoolExecutor(1) as pool:
+        newer = pool.submit(take_fence, waiter, "a")
+        while query(watcher, WAITING, waiter.info.backend_pid) != [(1,)]:
+            assert not newer.done()
+        connection.commit()
+        assert newer.result(timeout=30) == 2
+    with pytest.raises(StaleFenceError, match="fence 'a': token 1 is stale, the newest is 2"):
+        hold_fences(connection, tokens)
+    connection.rollback()
+    with pytest.raises(StaleFenceError, match="fence 'z'"):
+        hold_fences(connection, {"z": 1})

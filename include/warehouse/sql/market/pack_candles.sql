@@ -1,14 +1,17 @@
--- Packs the columns of an ordered query into one row of arrays, in that order; a null becomes what
--- stands for absent in a candle frame. Leans on what the query leans on.
+-- Packs the columns of an ordered query into one row, every value as its bytes in that order; a null
+-- becomes what stands for absent in a candle frame. Four doubles travel as one line segment, whose
+-- binary form they are: half as many calls per row. Leans on what the query leans on.
 SELECT
-    array_send(array_agg(open_time)),
-    array_send(array_agg(open)),
-    array_send(array_agg(high)),
-    array_send(array_agg(low)),
-    array_send(array_agg(close)),
-    array_send(array_agg(volume)),
-    array_send(array_agg(coalesce(quote_volume, 'NaN'))),
-    array_send(array_agg(coalesce(taker_buy_volume, 'NaN'))),
-    array_send(array_agg(coalesce(taker_buy_quote_volume, 'NaN'))),
-    array_send(array_agg(coalesce(trade_count, -1)))
+    string_agg(timestamptz_send(open_time), ''),
+    string_agg(lseg_send(lseg(point(open, high), point(low, close))), ''),
+    string_agg(
+        lseg_send(
+            lseg(
+                point(volume, coalesce(quote_volume, 'NaN')),
+                point(coalesce(taker_buy_volume, 'NaN'), coalesce(taker_buy_quote_volume, 'NaN'))
+            )
+        ),
+        ''
+    ),
+    string_agg(int8send(coalesce(trade_count, -1)), '')
 FROM ({candles}) AS candles

@@ -13,6 +13,6 @@ SELECT
 FROM {table}
 WHERE
     instrument_id = %(instrument_id)s
-    AND open_time >= %(span_start)s
-    AND open_time < %(span_end)s
+    AND open_time >= {span_start}
+    AND open_time < {span_end}
 ORDER BY open_time

@@ -14,6 +14,6 @@ SELECT
 FROM market.candle_as_of(%(timeframe)s, %(at)s)
 WHERE
     instrument_id = %(instrument_id)s
-    AND open_time >= %(span_start)s
-    AND open_time < %(span_end)s
+    AND open_time >= {span_start}
+    AND open_time < {span_end}
 ORDER BY open_time

@@ -1,0 +1,2 @@
+-- Gives out ids for receipts; leans on no index.
+SELECT nursery.reserve_loads(%(loads)s)

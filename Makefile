@@ -8,7 +8,7 @@ export SOURCE PORT STATE DAYS INSTRUMENTS SEED
 python := .venv/bin/python
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status test check bench psql logs env lock runtime tools
+.PHONY: help up down status test check bench psql logs env audit lock runtime tools
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -53,6 +53,9 @@ logs: runtime ## Show the last lines of every log (ARGS=scheduler for one part)
 
 env: runtime ## Print shell exports for tools: eval "$(make -s env)"
 	@$(python) -m stack env
+
+audit: runtime ## Check everything stored; print what is wrong and how to repair it
+	@$(python) -m stack audit
 
 lock: tools ## Resolve requirements*.txt anew into the hashed lock files
 	@$(python) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

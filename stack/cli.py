@@ -24,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     verbs.add_parser("down", help="stop everything; the data stay")
     verbs.add_parser("status", help="show the parts; exit code 0 when all are healthy")
     verbs.add_parser("env", help="print shell exports for tools")
+    verbs.add_parser("audit", help="check everything stored; exit code 1 when something is wrong")
     for verb, text in (("psql", "open the warehouse"), ("logs", "show the last log lines")):
         verbs.add_parser(verb, help=text, add_help=False)
     return parser
@@ -49,6 +50,10 @@ def run(arguments: Sequence[str]) -> int:
         down(layout)
     elif parsed.verb == "status":
         return commands.status(layout)
+    elif parsed.verb == "audit":
+        from stack.audit import audit
+
+        return audit(layout)
     elif parsed.verb == "env":
         sys.stdout.write("\n".join(commands.env_lines(layout)) + "\n")
     elif parsed.verb == "psql":

@@ -64,6 +64,8 @@ def env_lines(layout: Layout) -> list[str]:
     record, keys = require_record(layout), load_keys(layout)
     values = {
         "WAREHOUSE_URL": keys.warehouse_url(record),
+        "WAREHOUSE_LOADER_URL": keys.loader_url(record),
+        "WAREHOUSE_READER_URL": keys.reader_url(record),
         "AIRFLOW_URL": record.airflow_url,
         "AIRFLOW_USER": ADMIN,
         "AIRFLOW_PASSWORD": keys.admin_password,

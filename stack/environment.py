@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from include.market.errors import InvalidInputError
+from include.warehouse.roles import LOADER_LOGIN
 from stack.airflow_settings import AirflowObjects, load_settings_file
 from stack.keys import (
     ADMIN,
     WAREHOUSE_DATABASE,
-    WAREHOUSE_ROLE,
     Keys,
     load_keys,
     passwords_file,
@@ -133,8 +133,8 @@ def stack_overrides(
                 "conn_type": "postgres",
                 "host": HOST,
                 "port": record.postgres_port,
-                "login": WAREHOUSE_ROLE,
-                "password": keys.warehouse_password,
+                "login": LOADER_LOGIN,
+                "password": keys.loader_password,
                 "schema": WAREHOUSE_DATABASE,
             }
         ),

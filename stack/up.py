@@ -170,6 +170,10 @@ class _Rise:
         server.wait_ready(120)
         server.ensure_database(AIRFLOW_DATABASE, AIRFLOW_ROLE, self._keys.airflow_database_password)
         server.ensure_database(WAREHOUSE_DATABASE, WAREHOUSE_ROLE, self._keys.warehouse_password)
+        server.ensure_logins(
+            loader_password=self._keys.loader_password,
+            reader_password=self._keys.reader_password,
+        )
         return fresh
 
     def _prepare(self, fresh_cluster: bool) -> None:

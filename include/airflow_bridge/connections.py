@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
 
 import psycopg
@@ -18,6 +19,11 @@ from include.notify.discord import DiscordSender
 from include.notify.outbox import OutboxSender
 from include.notify.sender import Sender
 from include.warehouse.engine import connect
+
+
+def now() -> datetime:
+    """Return the instant a task acts at, UTC: jobs are told the time, they do not ask."""
+    return datetime.now(UTC)
 
 
 def load_universe() -> Universe:

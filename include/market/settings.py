@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from include.market.errors import InvalidInputError
@@ -33,6 +33,10 @@ class Settings:
     """Shortest channel segment, in candles of its timeframe."""
     channel_history_candles: int = 1500
     """How many of the newest candles a channel is fitted on."""
+    retention_months: dict[str, int] = field(default_factory=dict)
+    """Whole months kept of a table, e.g. {"trade": 12}; a table not named is kept for ever."""
+    landing_days: int = 90
+    """Days a landed file is kept after it was loaded; its row in the ledger stays."""
 
 
 def parse_settings(text: str) -> Settings:
@@ -47,7 +51,7 @@ def parse_settings(text: str) -> Settings:
         raise InvalidInputError(f"Variable settings is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise InvalidInputError(f"Variable settings must be a JSON object, was {text[:80]!r}")
-    known = {field.name: type(getattr(Settings(), field.name)) for field in fields(Settings)}
+    known = {one.name: type(getattr(Settings(), one.name)) for one in fields(Settings)}
     return Settings(**{key: _checked(key, value, known) for key, value in document.items()})
 
 
@@ -63,6 +67,16 @@ def _checked(key: str, value: object, known: dict[str, type]) -> Any:
         raise InvalidInputError(
             f"Variable settings, {key}: expected {expected.__name__}, was {value!r}"
         )
+    if isinstance(value, dict):
+        return {name: _checked_months(f"{key}.{name}", months) for name, months in value.items()}
     if isinstance(value, int | float) and value <= 0:
         raise InvalidInputError(f"Variable settings, {key}: must be above zero, was {value!r}")
+    return value
+
+
+def _checked_months(key: str, value: object) -> int:
+    if type(value) is not int or value <= 0:
+        raise InvalidInputError(
+            f"Variable settings, {key}: expected a number of months above zero, was {value!r}"
+        )
     return value

@@ -17,7 +17,7 @@ from include.market.errors import InvalidInputError
 from include.warehouse.engine import Connection, connect
 from include.warehouse.statements import statement
 
-SCHEMAS: Final = ("market", "ledger", "model", "report")
+SCHEMAS: Final = ("market", "ledger", "model", "report", "nursery")
 _INTRODUCTION: Final = """\
 # Data dictionary
 

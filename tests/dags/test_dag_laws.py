@@ -26,12 +26,13 @@ EXPECTED = {
     "cascade_4h",
     "fit_channels_4h",
     "publish_report",
+    "maintain_warehouse",
 }
 HEAVY = {
     "pandas", "numpy", "scipy", "statsmodels", "great_expectations", "matplotlib", "pyarrow",
     "aiohttp", "discord_webhook", "exchange_calendars", "numba",
 }  # fmt: skip
-STAGES = {"reference", "fetch", "check", "load", "cascade", "model", "report"}
+STAGES = {"reference", "fetch", "check", "load", "cascade", "model", "report", "maintain"}
 PROBE = """
 import json, pathlib, runpy, sys
 import airflow.sdk

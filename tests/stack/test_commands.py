@@ -28,7 +28,8 @@ def layout(tmp_path: Path) -> Layout:
 def test_a_shell_can_evaluate_the_exports(layout: Layout) -> None:
     keys = ensure_keys(layout)
     text = "\n".join(commands.env_lines(layout))
-    names = ("WAREHOUSE_URL", "AIRFLOW_URL", "AIRFLOW_USER", "AIRFLOW_PASSWORD", "SIMULATOR_URL")
+    names = ("WAREHOUSE_URL", "WAREHOUSE_LOADER_URL", "WAREHOUSE_READER_URL", "AIRFLOW_URL")
+    names += ("AIRFLOW_USER", "AIRFLOW_PASSWORD", "SIMULATOR_URL")
     asked = " ".join(f'"${name}"' for name in (*names, "CANDLEWICK_STATE"))
     done = subprocess.run(
         ["/bin/sh", "-c", f"{text}\nprintf '%s\\n' {asked}"],
@@ -39,6 +40,8 @@ def test_a_shell_can_evaluate_the_exports(layout: Layout) -> None:
     )
     assert done.stdout.splitlines() == [
         f"postgresql://candlewick:{keys.warehouse_password}@127.0.0.1:18081/warehouse",
+        f"postgresql://candlewick_jobs:{keys.loader_password}@127.0.0.1:18081/warehouse",
+        f"postgresql://candlewick_viewer:{keys.reader_password}@127.0.0.1:18081/warehouse",
         "http://127.0.0.1:18080",
         "admin",
         keys.admin_password,

@@ -56,7 +56,7 @@ def test_the_overrides_point_at_this_stack(layout: Layout) -> None:
     overrides = stack_overrides(layout, RECORD, keys, {})
     warehouse = json.loads(overrides["AIRFLOW_CONN_WAREHOUSE"])
     assert (warehouse["host"], warehouse["port"]) == ("127.0.0.1", 18081)
-    assert warehouse["password"] == keys.warehouse_password
+    assert (warehouse["login"], warehouse["password"]) == ("candlewick_jobs", keys.loader_password)
     exchange = json.loads(overrides["AIRFLOW_CONN_BINANCE_SPOT"])
     assert exchange["host"] == "http://127.0.0.1:18082"
     assert exchange["extra"] == {"archive": "binance_archive"}

@@ -57,6 +57,22 @@ def test_secrets_are_for_the_owner_only_and_stay_the_same(tmp_path: Path) -> Non
     assert keys.warehouse_password not in repr(keys)
 
 
+def test_keys_of_an_older_version_are_completed_and_kept(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "state")
+    layout.make_folders()
+    path = layout.secrets / "keys.json"
+    before = ensure_keys(layout)
+    older = json.loads(path.read_text())
+    del older["loader_password"], older["reader_password"]
+    path.write_text(json.dumps(older))
+    with pytest.raises(InvalidInputError, match="lacks loader_password, reader_password: run make"):
+        load_keys(layout)
+    keys = ensure_keys(layout)
+    assert load_keys(layout) == keys
+    assert keys.warehouse_password == before.warehouse_password
+    assert keys.loader_password not in ("", before.loader_password)
+
+
 def test_missing_or_broken_keys_are_told(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "state")
     with pytest.raises(InvalidInputError, match="run make up first"):

@@ -58,13 +58,36 @@ def test_committed_rows_outlive_kill_9(server: EmbeddedPostgres) -> None:
         assert connection.execute("select count(*), sum(n) from kept").fetchone() == (1000, 500500)
 
 
+def test_a_month_filled_where_it_is_made_outlives_kill_9(server: EmbeddedPostgres) -> None:
+    with server.connect() as connection:
+        with connection.transaction():
+            connection.execute("create table month (n int primary key, t text)")
+            connection.execute(
+                "insert into month select n, repeat('x', 100) from generate_series(1, 50000) n"
+            )
+        connection.execute("update month set t = 'y' where n <= 100")
+    process = server.running_process()
+    assert process is not None
+    process.kill()
+    server.stop()
+    server.start()
+    with server.connect() as connection:
+        counted = connection.execute(
+            "select count(*), count(*) filter (where t = 'y') from month"
+        ).fetchone()
+    assert counted == (50_000, 100)
+
+
 def test_the_cluster_is_closed_to_strangers(server: EmbeddedPostgres) -> None:
     with pytest.raises(psycopg.OperationalError, match="no password supplied"):
         psycopg.connect(server.dsn().replace(f":{server.password}@", "@"))
     with server.connect() as connection:
         settings = {
             name: connection.execute("select current_setting(%s)", (name,)).fetchone()
-            for name in ("listen_addresses", "fsync", "data_checksums", "TimeZone")
+            for name in (
+                *("listen_addresses", "fsync", "data_checksums", "TimeZone"),
+                *("wal_level", "full_page_writes", "synchronous_commit"),
+            )
         }
         methods = connection.execute("select distinct auth_method from pg_hba_file_rules")
         assert methods.fetchall() == [("scram-sha-256",)]
@@ -73,6 +96,9 @@ def test_the_cluster_is_closed_to_strangers(server: EmbeddedPostgres) -> None:
         "fsync": ("on",),
         "data_checksums": ("on",),
         "TimeZone": ("UTC",),
+        "wal_level": ("minimal",),
+        "full_page_writes": ("on",),
+        "synchronous_commit": ("on",),
     }
     assert stat.S_IMODE(server.password_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(server.data_dir.stat().st_mode) == 0o700

@@ -16,10 +16,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from include.warehouse.roles import LOADER_LOGIN, READER_LOGIN
 from stack.postgres import EmbeddedPostgres
 
 OWNER = "candlewick"
 OWNER_PASSWORD = "test-only"
+LOADER_PASSWORD = "test-only-loader"
+READER_PASSWORD = "test-only-reader"
 TEMPLATE = "warehouse_template"
 
 
@@ -33,6 +36,11 @@ def free_port() -> int:
 def owner_dsn(server: EmbeddedPostgres, database: str) -> str:
     """Return the URL of ``database`` for the warehouse's owner: no superuser, as in the stack."""
     return f"postgresql://{OWNER}:{OWNER_PASSWORD}@127.0.0.1:{server.port}/{database}"
+
+
+def login_dsn(dsn: str, login: str, password: str) -> str:
+    """Return the URL ``dsn`` of the owner for another login."""
+    return dsn.replace(f"{OWNER}:{OWNER_PASSWORD}@", f"{login}:{password}@")
 
 
 def create_database(server: EmbeddedPostgres, name: str, template: str = "template1") -> str:
@@ -61,6 +69,7 @@ def postgres_server() -> Iterator[EmbeddedPostgres]:
     try:
         server.start()
         server.ensure_database("postgres", OWNER, OWNER_PASSWORD)
+        server.ensure_logins(loader_password=LOADER_PASSWORD, reader_password=READER_PASSWORD)
         yield server
     finally:
         server.stop()
@@ -95,6 +104,18 @@ def warehouse_dsn(postgres_server: EmbeddedPostgres, migrated_template: str) -> 
     name = f"warehouse_{uuid.uuid4().hex[:12]}"
     yield create_database(postgres_server, name, migrated_template)
     drop_database(postgres_server, name)
+
+
+@pytest.fixture
+def loader_dsn(warehouse_dsn: str) -> str:
+    """Return the fresh warehouse's URL for the login the jobs use, which owns nothing."""
+    return login_dsn(warehouse_dsn, LOADER_LOGIN, LOADER_PASSWORD)
+
+
+@pytest.fixture
+def reader_dsn(warehouse_dsn: str) -> str:
+    """Return the fresh warehouse's URL for the login that can only read."""
+    return login_dsn(warehouse_dsn, READER_LOGIN, READER_PASSWORD)
 
 
 @pytest.fixture

@@ -31,8 +31,9 @@ def venue_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def river(warehouse_dsn: str, venue_url: str, tmp_path: Path) -> Iterator[River]:
-    river = River(warehouse_dsn, venue_url, tmp_path, SYMBOLS)
+def river(loader_dsn: str, venue_url: str, tmp_path: Path) -> Iterator[River]:
+    # As the jobs log in: the login owns nothing and may change no schema.
+    river = River(loader_dsn, venue_url, tmp_path, SYMBOLS)
     yield river
     river.close()
 

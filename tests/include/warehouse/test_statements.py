@@ -13,7 +13,10 @@ ROOM = Path(__file__).parents[3] / "include/warehouse"
 FILES = sorted((ROOM / "sql").rglob("*.sql"))
 NAMES = [f"{path.parent.name}/{path.stem}" for path in FILES]
 # close_instruments and its like are named in a loop, pg_catalog ones by their stem.
-SOURCES = "\n".join(path.read_text(encoding="utf-8") for path in ROOM.glob("*.py"))
+SOURCES = "\n".join(
+    path.read_text(encoding="utf-8")
+    for path in (*ROOM.glob("*.py"), *(ROOM / "audit").glob("*.py"))
+)
 
 
 def test_there_are_statements_to_look_at() -> None:

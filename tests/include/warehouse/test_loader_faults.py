@@ -13,11 +13,11 @@ from psycopg import errors
 
 from include.market.errors import RetryableError, StaleFenceError
 from include.market.timeframe import M1
-from include.warehouse import loader, merge
+from include.warehouse import judgement, loader
 from include.warehouse.candles import read_candles
 from include.warehouse.engine import Connection
 from include.warehouse.fence import take_fence
-from include.warehouse.landing import Landing, get_landing
+from include.warehouse.landing import Landing
 from include.warehouse.loader import load_candles, load_scope
 from include.warehouse.merge import LoadReceipt, lock_series, merge_staged
 from tests.support.warehouse import (
@@ -56,57 +56,6 @@ def load_with(connection: Connection, landing: Landing, frame: Any, token: int) 
 def landing(connection: Connection) -> Landing:
     seed_reference(connection)
     return checked_landing(connection, SPAN, path="a")
-
-
-STEPS = (
-    "hold_fence",
-    "lock_series",
-    "copy_staged",
-    "merge_staged",
-    "replace_gaps",
-    "_extend_coverage",
-)
-
-
-@pytest.mark.parametrize("step", STEPS)
-def test_a_load_whose_session_is_killed_leaves_nothing_and_a_retry_completes_it(
-    connection: Connection,
-    dial: Dial,
-    landing: Landing,
-    monkeypatch: pytest.MonkeyPatch,
-    step: str,
-) -> None:
-    victim, killer = dial(), dial()
-    # A hole, a repeated key and a row beyond the span, so that every table is written to.
-    frame = pd.concat([walk(599), walk(1, seed=2), walk(601).tail(1)], ignore_index=True)
-    genuine = getattr(loader, step)
-
-    def killed_after(*arguments: Any, **named: Any) -> Any:
-        result = genuine(*arguments, **named)
-        query(killer, "SELECT pg_terminate_backend(%s, 5000)", victim.info.backend_pid)
-        return result
-
-    before = written(connection)
-    token = take_fence(victim, load_scope(landing))
-    with monkeypatch.context() as patch:
-        patch.setattr(loader, step, killed_after)
-        with pytest.raises(RetryableError, match=f"load of landing {landing.landing_id}"):
-            load_with(victim, landing, frame, token)
-    assert victim.closed
-    assert written(connection) == before
-    assert get_landing(connection, landing.landing_id).state == "checked"
-    connection.commit()
-    receipt = load_landing(dial(), landing, frame)
-    assert (receipt.inserted, receipt.quarantined) == (599, 2)
-    assert written(connection) == {
-        "market.candle_1m": 599,
-        "market.candle_revision": 0,
-        "ledger.load": 1,
-        "ledger.change": 1,
-        "ledger.coverage": 1,
-        "ledger.gap": 1,
-        "ledger.quarantine": 2,
-    }
 
 
 def test_a_load_whose_commit_was_not_acknowledged_may_be_repeated(
@@ -266,7 +215,7 @@ def test_a_writer_that_takes_no_lock_is_noticed_and_nothing_is_stored_twice(
         "quote_volume, taker_buy_volume, taker_buy_quote_volume, trade_count, source, revision, "
         "load_id, recorded_at FROM market.candle_1m WHERE open_time = %s RETURNING 1"
     )
-    genuine = merge._judge
+    genuine = judgement._judge
 
     def intruded(*arguments: Any) -> Any:
         fates = genuine(*arguments)
@@ -274,7 +223,7 @@ def test_a_writer_that_takes_no_lock_is_noticed_and_nothing_is_stored_twice(
         return fates
 
     with monkeypatch.context() as patch:
-        patch.setattr(merge, "_judge", intruded)
+        patch.setattr(judgement, "_judge", intruded)
         with pytest.raises(RetryableError, match="writes without the lock"):
             load_landing(connection, landing, walk(600))
     assert written(connection)["market.candle_1m"] == 2

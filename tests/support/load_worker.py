@@ -138,8 +138,9 @@ class Workers:
         """Kill -9 every worker still at work; return how many there were."""
         pids = list(self._alive)
         for pid in pids:
-            # Nobody else reaps them, so the pid is ours as long as it was not reported.
-            os.kill(pid, 9)
+            # One that ended by itself may be reaped before its end is read here.
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
         while self._alive:
             self._ended(self._read(), killed=True)
         return len(pids)
@@ -169,7 +170,8 @@ class Workers:
     ) -> None:
         """End the program and whoever still works for it."""
         for pid in self._alive:
-            os.kill(pid, 9)
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
         self._program.communicate()
 
 

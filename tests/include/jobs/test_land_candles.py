@@ -86,7 +86,7 @@ def test_many_holes_are_asked_for_by_the_page_not_one_by_one() -> None:
     )
 
 
-@given(st.integers(min_value=0, max_value=5000), st.integers(min_value=1, max_value=30_000))
+@given(st.integers(min_value=0, max_value=60_000), st.integers(min_value=1, max_value=60_000))
 def test_batches_tile_the_span_and_cut_at_midnights(start: int, length: int) -> None:
     span = hour(start, start + length)
     batches = list(split_batches(span, 7))

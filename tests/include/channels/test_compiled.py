@@ -1,0 +1,57 @@
+"""Machine code is kept, and made anew when any kernel changes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.channels import compiled
+
+SCRIPT = "from room.outer import outer; print(outer(1.0))"
+
+
+def run(folder: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def test_a_kernel_that_changed_in_another_file_is_compiled_anew(tmp_path: Path) -> None:
+    room = tmp_path / "room"
+    room.mkdir()
+    source = Path(str(compiled.__file__)).read_text()
+    (room / "__init__.py").touch()
+    (room / "compiled.py").write_text(source)
+    inner = "from room.compiled import compiled\n@compiled\ndef inner(x):\n    return x + {}\n"
+    (room / "inner.py").write_text(inner.format(1))
+    (room / "outer.py").write_text(
+        "from room.compiled import compiled\nfrom room.inner import inner\n"
+        "@compiled\ndef outer(x):\n    return inner(x)\n"
+    )
+    assert run(tmp_path) == "2.0"
+    kept = list((room / "__pycache__").glob("kernels-*"))
+    assert len(kept) == 1
+    (room / "inner.py").write_text(inner.format(2))
+    assert run(tmp_path) == "3.0"
+    shutil.rmtree(kept[0])
+
+
+def test_a_folder_somebody_chose_is_used(tmp_path: Path) -> None:
+    assert compiled.cache_folder(str(tmp_path)).startswith(f"{tmp_path}/kernels-")
+
+
+@pytest.mark.parametrize("name", ["compiled", "quantile_kernel", "quantile_batch"])
+def test_every_kernel_counts(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    here = Path(str(compiled.__file__)).parent
+    for path in here.glob("*.py"):
+        shutil.copy(path, tmp_path)
+    monkeypatch.setattr(compiled, "__file__", str(tmp_path / "compiled.py"))
+    before = compiled.cache_folder()
+    with (tmp_path / f"{name}.py").open("a") as file:
+        file.write("# changed\n")
+    assert compiled.cache_folder() != before

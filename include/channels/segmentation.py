@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from include.channels.noise import Array, clip_spikes, long_run_scale
+from include.channels.segmentation_kernel import cut_lines
 from include.market.errors import InvalidInputError
 
 MIN_SEGMENT = 3
@@ -34,26 +35,6 @@ class Segmentation:
     noise_scale: float
     penalty: float
     objective: float
-
-
-class LineCost:
-    """Residual sum of squares of the least-squares line of any segment, in O(1) by prefix sums.
-
-    Values and times are centred first; float64 holds 1e-6 relative up to about 20,000 values.
-    """
-
-    def __init__(self, values: Array, times: Array) -> None:
-        """Precompute prefix sums of y, t, t*y, t*t, y*y."""
-        y, t = values - values.mean(), times - times.mean()
-        terms = np.stack([y, t, t * y, t * t, y * y])
-        self._sums = np.concatenate([np.zeros((5, 1)), np.cumsum(terms, axis=1)], axis=1)
-
-    def evaluate(self, starts: NDArray[np.intp], end: int) -> Array:
-        """Return the cost of every segment [start, end); each must hold at least two values."""
-        count = end - starts
-        y, t, ty, tt, yy = self._sums[:, end, None] - self._sums[:, starts]
-        rest = yy - y * y / count - (ty - t * y / count) ** 2 / (tt - t * t / count)
-        return np.asarray(np.maximum(rest, 0.0))
 
 
 def bic_penalty(count: int) -> float:
@@ -87,39 +68,25 @@ def segment_lines(
     scale = max(long_run_scale(clean), SCALE_FLOOR * float(np.ptp(clean)))
     if scale == 0.0 or len(values) < 2 * min_length:
         return Segmentation(((0, len(values)),), scale, price, price)
-    cost = LineCost(clean / scale, places)
-    bounds, objective = partition_optimally(cost, len(values), min_length, price)
+    bounds, objective = cut_optimally(clean / scale, places, min_length, price)
     return Segmentation(bounds, scale, price, objective)
 
 
-def partition_optimally(
-    cost: LineCost, count: int, min_length: int, penalty: float
+def cut_optimally(
+    values: Array, times: Array, min_length: int, penalty: float
 ) -> tuple[tuple[tuple[int, int], ...], float]:
-    """Return the segments of least ``sum(cost + penalty)`` and that sum; ``count >= min_length``.
+    """Return the segments of least sum of squared residuals and penalties, and that sum.
 
-    Optimal partitioning with the pruning of PELT (Killick, Fearnhead and Eckley 2012). A start
-    that loses against a break at t can only be dropped for ends of t + min_length and later,
-    because only then is a segment from t allowed. Ties go to the longest last segment.
+    ``values`` and ``times`` are as long, at least ``min_length``; see ``segmentation_kernel``.
     """
-    best = np.full(count + 1, np.inf)
-    best[0] = 0.0
-    previous = np.zeros(count + 1, dtype=np.intp)
-    dropped_at = np.full(count + 1, count + 1, dtype=np.intp)
-    starts = np.zeros(0, dtype=np.intp)
-    for end in range(min_length, count + 1):
-        if np.isfinite(best[end - min_length]):
-            starts = np.append(starts, end - min_length)
-        starts = starts[dropped_at[starts] > end]
-        without_penalty = best[starts] + cost.evaluate(starts, end)
-        winner = int(np.argmin(without_penalty))
-        best[end] = without_penalty[winner] + penalty
-        previous[end] = starts[winner]
-        losers = starts[without_penalty > best[end]]
-        dropped_at[losers] = np.minimum(dropped_at[losers], end + min_length)
+    count = len(values)
+    best, previous = np.empty(count + 1), np.zeros(count + 1, dtype=np.int64)
+    # From the first value on, so that a level far from zero costs no digits.
+    cut_lines(times - times[0], values - values[0], min_length, penalty, best, previous)
     return _trace_back(previous, count), float(best[count])
 
 
-def _trace_back(previous: NDArray[np.intp], count: int) -> tuple[tuple[int, int], ...]:
+def _trace_back(previous: NDArray[np.int64], count: int) -> tuple[tuple[int, int], ...]:
     bounds: list[tuple[int, int]] = []
     end = count
     while end > 0:

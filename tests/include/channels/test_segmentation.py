@@ -10,13 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.channels.noise import clip_spikes, long_run_scale
-from include.channels.segmentation import (
-    LineCost,
-    bic_penalty,
-    partition_optimally,
-    segment_lines,
-)
+from include.channels.segmentation import bic_penalty, cut_optimally, segment_lines
 from include.market.errors import InvalidInputError
+from tests.include.channels.naive_partition import LineCost, least_cost
 
 
 def draw_trends(lengths: list[int], slopes: list[float]) -> np.ndarray:
@@ -122,14 +118,10 @@ def fit_directly(values: np.ndarray, times: np.ndarray) -> float:
     return float(np.sum((values - design @ weights) ** 2))
 
 
-def test_prefix_sums_give_the_residuals_of_least_squares() -> None:
-    rng = np.random.default_rng(7)
-    values = 11 + np.cumsum(rng.normal(scale=0.01, size=3000))
-    times = np.cumsum(rng.integers(1, 4, size=3000)).astype(float)
-    cost = LineCost(values, times)
-    for start, end in [(0, 12), (5, 400), (2980, 3000), (0, 3000), (1500, 1512)]:
-        direct = fit_directly(values[start:end], times[start:end])
-        assert cost.evaluate(np.array([start]), end)[0] == pytest.approx(direct, rel=1e-6)
+def add_up(
+    bounds: tuple[tuple[int, int], ...], values: np.ndarray, times: np.ndarray, penalty: float
+) -> float:
+    return sum(fit_directly(values[start:end], times[start:end]) + penalty for start, end in bounds)
 
 
 def search_everything(cost: LineCost, count: int, min_length: int, penalty: float) -> float:
@@ -156,24 +148,56 @@ def test_the_pruned_search_finds_the_least_cost(
     count = len(values)
     if count < min_length:
         return
-    cost = LineCost(np.array(values, dtype=float), np.arange(float(count)))
-    bounds, objective = partition_optimally(cost, count, min_length, penalty)
-    total = sum(cost.evaluate(np.array([start]), end)[0] + penalty for start, end in bounds)
-    assert objective == pytest.approx(search_everything(cost, count, min_length, penalty), abs=1e-6)
-    assert total == pytest.approx(objective, abs=1e-6)
+    series, times = np.array(values, dtype=float), np.arange(float(count))
+    bounds, objective = cut_optimally(series, times, min_length, penalty)
+    expected = search_everything(LineCost(series, times), count, min_length, penalty)
+    assert objective == pytest.approx(expected, abs=1e-6)
+    assert add_up(bounds, series, times, penalty) == pytest.approx(objective, abs=1e-6)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_pruning_changes_nothing_on_a_long_series(seed: int) -> None:
+@settings(max_examples=30)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    min_length=st.integers(3, 40),
+    penalty=st.floats(0.0, 60.0),
+    roughness=st.sampled_from([0.0, 0.1, 1.0]),
+)
+def test_pruning_changes_nothing_on_irregular_times(
+    seed: int, min_length: int, penalty: float, roughness: float
+) -> None:
     rng = np.random.default_rng(seed)
-    values = np.cumsum(rng.normal(size=200))
-    cost, penalty, shortest = LineCost(values, np.arange(200.0)), 20.0, 5
-    best = np.full(201, np.inf)
-    best[0] = 0.0
-    for end in range(shortest, 201):
-        starts = np.flatnonzero(np.isfinite(best[: end - shortest + 1]))
-        best[end] = np.min(best[starts] + cost.evaluate(starts, end)) + penalty
-    assert partition_optimally(cost, 200, shortest, penalty)[1] == pytest.approx(best[200])
+    times = np.cumsum(rng.integers(1, 5, size=260)).astype(float)
+    values = rng.normal(size=260) + roughness * np.cumsum(rng.normal(size=260))
+    bounds, objective = cut_optimally(values, times, min_length, penalty)
+    assert objective == pytest.approx(least_cost(values, times, min_length, penalty), abs=1e-6)
+    assert add_up(bounds, values, times, penalty) == pytest.approx(objective, abs=1e-6)
+
+
+@pytest.mark.parametrize("min_length", [12, 300])
+@pytest.mark.parametrize("kind", ["no break", "faint breaks", "a late break"])
+@pytest.mark.parametrize("seed", range(2))
+def test_proofs_by_duality_change_nothing_where_candidates_are_many(
+    seed: int, kind: str, min_length: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    values, times = rng.normal(size=2500), np.arange(2500.0)
+    if kind == "faint breaks":
+        values += draw_trends([900, 800, 800], [0.0006, -0.0005, 0.0004])
+    if kind == "a late break":
+        values += np.maximum(times - 2200, 0) * 0.04
+    penalty = bic_penalty(2500) if kind != "faint breaks" else 2.0
+    bounds, objective = cut_optimally(values, times, min_length, penalty)
+    assert objective == pytest.approx(least_cost(values, times, min_length, penalty), abs=1e-6)
+    assert add_up(bounds, values, times, penalty) == pytest.approx(objective, abs=1e-6)
+
+
+def test_a_long_climb_costs_no_digits() -> None:
+    rng = np.random.default_rng(3)
+    values, times = np.arange(60_000.0) + rng.normal(size=60_000), np.arange(60_000.0)
+    bounds, objective = cut_optimally(values, times, 12, bic_penalty(60_000))
+    assert bounds == ((0, 60_000),)
+    expected = fit_directly(values, times) + bic_penalty(60_000)
+    assert objective == pytest.approx(expected, rel=1e-9)
 
 
 @given(

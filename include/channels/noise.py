@@ -8,6 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from include.channels.noise_kernel import predict_neighbours
+
 Array = NDArray[np.float64]
 
 MAD_TO_SIGMA = 1.4826022185056018
@@ -64,9 +66,10 @@ def clip_spikes(values: Array) -> Array:
     if len(values) < 2 * window + 3:
         return values.copy()
     inner = slice(window, len(values) - window)
-    rows = np.lib.stride_tricks.sliding_window_view(values, window)
-    from_past = values[inner] - _fit_medians(rows, window)[: -window - 1]
-    from_future = values[inner] - _fit_medians(rows, -1)[window + 1 :]
+    behind, ahead = np.empty((2, len(values) - window + 1))
+    predict_neighbours(values, window, behind, ahead)
+    from_past = values[inner] - ahead[: -window - 1]
+    from_future = values[inner] - behind[window + 1 :]
     agree = np.sign(from_past) == np.sign(from_future)
     nearer = np.where(np.abs(from_past) < np.abs(from_future), from_past, from_future)
     noise = MAD_TO_SIGMA * float(np.median(np.abs(nearer)))

@@ -78,7 +78,7 @@ def fit_segments(
         level, slope, scale = _flatten(scaled[:count], values[begin:end], weight, true[:count])
         points = (scaled[:count], dusty[:count], weight)
         if scale > 0.0:
-            _scatter_dust(true[:count], dusty[:count])
+            scatter_dust(true[:count], dusty[:count])
         start = (0.0, 0.0)
         for place in range(len(taus)):
             line = (0.0, 0.0, 0, 1)
@@ -132,7 +132,8 @@ def _flatten(
 
 
 @compiled
-def _scatter_dust(values: Floats, dusty: Floats) -> None:
+def scatter_dust(values: Floats, dusty: Floats) -> None:
+    """Fill in ``values``, of unit size, each moved by a little that breaks ties."""
     size = DUST * (1.0 + len(values) / 20_000)
     state = np.uint64(88172645463325252)  # Marsaglia's xorshift, from his own start.
     for place in range(len(values)):

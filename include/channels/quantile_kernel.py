@@ -232,7 +232,7 @@ def _search(
     for rank in range(kept):
         place = places[rank]
         steps[rank], gains[rank] = steps[place], gains[place]
-    found = _select(steps, gains, places, kept, low_rate)
+    found = select_step(steps, gains, places, kept, low_rate)
     if found >= 0:
         step = residuals[found] / (constant + factor * times[found])
         density = -rate / (step * spread)
@@ -248,7 +248,7 @@ def _gain_upto(steps: Floats, gains: Floats, count: int, limit: float) -> float:
 
 
 @compiled
-def _select(steps: Floats, gains: Floats, places: Places, count: int, rate: float) -> int:
+def select_step(steps: Floats, gains: Floats, places: Places, count: int, rate: float) -> int:
     """Return the place of the step, in rising order, at which ``rate`` plus the gains reaches 0.
 
     Hoare's selection with weights: the arrays are reordered, in expected linear time.

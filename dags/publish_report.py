@@ -1,7 +1,8 @@
 """# Publish the report
 
 One chart per instrument whose channel was refitted, and a summary of the river: to Discord when the
-Connection `discord` exists, else as files into the outbox. Each message goes out once.
+Connection `discord` exists, else as files into the outbox. Each message goes out once. Beside
+it the page of data quality is drawn anew once an hour, and its picture sent once a day.
 
 **Normal**: a second or two a chart. **Triage**: undelivered messages are `report.publication` rows
 with state `failed`; the next run tries them again.
@@ -35,7 +36,21 @@ def publish_report() -> None:
             raise AirflowSkipException("nothing new to report")
         return sent
 
+    @task(outlets=[assets.PUBLICATION])
+    def draw_quality() -> dict[str, int]:
+        from include.airflow_bridge.connections import load_settings, now, sender, warehouse
+        from include.jobs.draw_quality import draw_quality as draw
+        from include.jobs.draw_quality import is_due
+
+        with warehouse("draw_quality") as conn:
+            settings, at = load_settings(), now()
+            if not is_due(conn, settings, at=at):
+                raise AirflowSkipException("the page is not an hour old")
+            return draw(conn, settings, sender(), at=at)
+
+    # Neither waits for the other: a picture that cannot be drawn must not hold up the charts.
     publish()
+    draw_quality()
 
 
 publish_report()

@@ -1,4 +1,4 @@
-"""Tells once when a venue's answers gain or lose a field."""
+"""Tells once when a venue's answers gain or lose a field, or tell one in another unit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Final, Literal, Protocol
 
 from include.market.printable import printable
 
-DriftKind = Literal["added", "removed"]
+DriftKind = Literal["added", "removed", "unit"]
+_HAPPENED: Final = {"added": "was added", "removed": "was removed", "unit": "changed its unit"}
 _LOG: Final = logging.getLogger(__name__)
 # A venue that invents a new name in every answer must not fill the memory or the log.
 MOST_CHANGES: Final = 1000
@@ -17,7 +18,7 @@ class DriftLog(Protocol):
     """Where a source says that a format changed."""
 
     def note(self, venue: str, endpoint: str, field: str, kind: DriftKind) -> bool:
-        """Note that ``field`` was added to or removed from an answer; True the first time."""
+        """Note that ``field`` came, went or changed its unit; True the first time."""
         ...
 
 
@@ -37,5 +38,5 @@ class OnceLog:
         is_new = self._beyond is None or self._beyond.note(*change[:3], kind)
         self._noted.add(change)
         if is_new:
-            _LOG.warning("%s %s: field %r was %s", *change)
+            _LOG.warning("%s %s: field %r %s", *change[:3], _HAPPENED[kind])
         return is_new

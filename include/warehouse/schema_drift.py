@@ -1,4 +1,4 @@
-"""The log of fields that venues added to their answers or took away."""
+"""The log of fields that venues added to their answers, took away, or tell in another unit."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from include.market.printable import printable
 from include.warehouse.engine import Connection, database_errors
 from include.warehouse.statements import fetch_value, statement
 
-DriftKind = Literal["added", "removed"]
+DriftKind = Literal["added", "removed", "unit"]
 
 
 def note_drift(
     connection: Connection, venue: str, endpoint: str, field: str, kind: DriftKind
 ) -> bool:
-    """Note that ``field`` was added or removed; True the first time anybody notes it.
+    """Note that ``field`` came, went or changed its unit; True the first time anybody notes it.
 
     Commits only on an autocommit connection; else with the caller's transaction.
 
@@ -28,7 +28,7 @@ def note_drift(
         "field": printable(field),
         "kind": kind,
     }
-    with database_errors(f"noting the {kind} field of {venue}"):
+    with database_errors(f"noting a changed field of {venue}"):
         return bool(fetch_value(connection, statement("ledger/note_drift"), values))
 
 

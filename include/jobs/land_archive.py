@@ -14,7 +14,8 @@ from include.exchanges.binance_archive.client import BinanceArchive
 from include.exchanges.binance_archive.layout import plan_files, split_into_days
 from include.exchanges.binance_archive.parse import ArchiveCandles
 from include.exchanges.rows import NOT_STATED, CandleRows, join_candles
-from include.jobs.land_candles import Batch, Landing, fetch_windows, land_rows, recheck_windows
+from include.jobs.ask_twice import Fetched, fetch_windows, holes_between, recheck_windows
+from include.jobs.land_candles import Batch, Landing, land_rows
 from include.market.candle import VALUE_COLUMNS
 from include.market.span import Span, merge_spans, next_month_ms, subtract_spans
 from include.market.timeframe import DAY_MS, M1
@@ -75,16 +76,25 @@ def land_files(
     batch = Batch(task.source.venue.name, task.symbol, span, "archive", task.server_time_ms)
     rows = _inside(join_candles([found.rows for found in group]), span)
     traits, count = task.source.traits, 0
-    for piece in _missing_pieces(task, rows, span, target):
+    holes = find_gaps(rows.open_ms, M1, span)
+    windows = recheck_windows(holes, target.settings.page_limit)
+    again = fetch_windows(task.source, task.symbol, windows, target.settings.page_limit)
+    for piece in _missing_pieces(task, again, holes):
         rest = replace(batch, span=piece.span, source="rest")
-        count += land_rows(conn, piece.rows, rest, target, traits=traits)
+        count += land_rows(conn, replace(again, rows=piece.rows), rest, target, traits=traits)
     unplaced = [line for found in group for line in found.unplaced]
     with conn.transaction():
         for found in group:
             _note_file(conn, found, batch)
-        landed = join_candles([rows, _unplaced(unplaced)])
+        seen = merge_spans([*again.seen, *holes_in_files(group)])
+        landed = Fetched(join_candles([rows, _unplaced(unplaced)]), tuple(seen))
         count += land_rows(conn, landed, batch, target, traits=traits)
     return count
+
+
+def read_archive(task: ArchiveTask, span: Span) -> list[ArchiveCandles]:
+    """Return every published file that holds a part of ``span``; a missing month by its days."""
+    return list(_read_files(task, span, []))
 
 
 def _read_files(task: ArchiveTask, span: Span, settled: Sequence[Span]) -> Iterator[ArchiveCandles]:
@@ -130,16 +140,11 @@ class _Piece:
     rows: CandleRows
 
 
-def _missing_pieces(
-    task: ArchiveTask, rows: CandleRows, span: Span, target: Landing
-) -> list[_Piece]:
-    """Return what the venue has of the minutes that ``rows`` lack, whole holes at a time."""
-    holes = find_gaps(rows.open_ms, M1, span)
-    windows = recheck_windows(holes, target.settings.page_limit)
-    again = fetch_windows(task.source, task.symbol, windows, target.settings.page_limit)
+def _missing_pieces(task: ArchiveTask, again: Fetched, holes: Sequence[Span]) -> list[_Piece]:
+    """Return what the venue has of the minutes that the files lack, whole holes at a time."""
     pieces = []
     for hole in holes:
-        found = _inside(again, hole)
+        found = _inside(again.rows, hole)
         if len(found):
             log.warning(
                 "%s %s: the archive lacks %s, the venue has %d candles of it",
@@ -150,6 +155,12 @@ def _missing_pieces(
             )
             pieces.append(_Piece(hole, found))
     return pieces
+
+
+def holes_in_files(group: Sequence[ArchiveCandles]) -> list[Span]:
+    """Return the holes between the candles of single files; a file is one answer."""
+    in_order = [found.rows.take(np.argsort(found.rows.open_ms, kind="stable")) for found in group]
+    return [hole for rows in in_order for hole in holes_between(rows)]
 
 
 def _note_file(conn: Connection, found: ArchiveCandles, batch: Batch) -> None:

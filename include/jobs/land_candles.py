@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-import numpy as np
-
 from include.exchanges.base import CandleSource
-from include.exchanges.rows import CandleRows, join_candles
+from include.exchanges.rows import CandleRows
 from include.exchanges.traits import VenueTraits
+from include.jobs.ask_twice import Fetched, fetch_twice
 from include.jobs.storage import OpenPath, payload_sha256, write_rows
 from include.market.settings import Settings
 from include.market.span import Span, next_month_ms, subtract_spans
 from include.market.timeframe import DAY_MS, M1
-from include.quality.gaps import find_gaps
 from include.warehouse.engine import Connection
 from include.warehouse.landing import landed_spans, register_landing
 
@@ -89,24 +87,25 @@ def _land_batch(
     target: Landing,
     server_time_ms: int,
 ) -> int:
-    rows = fetch_twice(source, symbol, span, target.settings.page_limit)
-    span = without_unsettled_tail(span, rows, server_time_ms)
+    found = fetch_twice(source, symbol, span, target.settings.page_limit)
+    span = without_unsettled_tail(span, found.rows, server_time_ms)
     if not span:
         return 0
-    rows = rows.take(rows.open_ms < span.end_ms)
+    found = replace(found, rows=found.rows.take(found.rows.open_ms < span.end_ms))
     batch = Batch(source.venue.name, symbol, span, "rest", server_time_ms)
-    return land_rows(conn, rows, batch, target, traits=source.traits)
+    return land_rows(conn, found, batch, target, traits=source.traits)
 
 
 def land_rows(
     conn: Connection,
-    rows: CandleRows,
+    found: Fetched,
     batch: Batch,
     target: Landing,
     *,
     traits: VenueTraits,
 ) -> int:
     """Write one batch to the landing zone and into the work list; return its number of rows."""
+    rows = found.rows
     digest = payload_sha256(rows)
     url = "/".join(
         (
@@ -121,7 +120,13 @@ def land_rows(
         )
     )
     path = target.open_path(url)
-    write_rows(path, rows, server_time_ms=batch.server_time_ms, traits=traits)
+    write_rows(
+        path,
+        rows,
+        server_time_ms=batch.server_time_ms,
+        traits=traits,
+        unproven=found.unproven(batch.span),
+    )
     with conn.transaction():
         register_landing(
             conn,
@@ -138,40 +143,6 @@ def land_rows(
     return len(rows)
 
 
-def fetch_twice(source: CandleSource, symbol: str, span: Span, page_limit: int) -> CandleRows:
-    """Return the rows of ``span``, in which every absent candle was asked for twice."""
-    rows = _fetch(source, symbol, span, page_limit)
-    windows = recheck_windows(find_gaps(rows.open_ms, M1, span), page_limit)
-    if windows:
-        again = fetch_windows(source, symbol, windows, page_limit)
-        inside = (again.open_ms >= span.start_ms) & (again.open_ms < span.end_ms)
-        rows = join_candles([rows, again.take(inside & ~np.isin(again.open_ms, rows.open_ms))])
-    return rows.take(np.argsort(rows.open_ms, kind="stable")) if windows else rows
-
-
-def fetch_windows(
-    source: CandleSource, symbol: str, windows: Sequence[Span], page_limit: int
-) -> CandleRows:
-    """Return what the venue has of each of ``windows``, one after the other."""
-    return join_candles([_fetch(source, symbol, window, page_limit) for window in windows])
-
-
-def recheck_windows(holes: list[Span], page_limit: int) -> list[Span]:
-    """Return the spans to ask again for ``holes``: neighbours included, holes of one page together.
-
-    An answer that holds both neighbours of a hole and nothing between them proves the hole.
-    """
-    longest_ms = page_limit * M1.length_ms
-    windows: list[Span] = []
-    for hole in holes:
-        wider = Span(max(0, hole.start_ms - M1.length_ms), hole.end_ms + M1.length_ms)
-        if windows and wider.end_ms - windows[-1].start_ms <= longest_ms:
-            windows[-1] = Span(windows[-1].start_ms, wider.end_ms)
-        else:
-            windows.append(wider)
-    return windows
-
-
 def without_unsettled_tail(span: Span, rows: CandleRows, server_time_ms: int) -> Span:
     """Return ``span`` ended where what is absent may still come.
 
@@ -185,8 +156,3 @@ def without_unsettled_tail(span: Span, rows: CandleRows, server_time_ms: int) ->
         last_end_ms -= M1.length_ms
     settled_ms = max(last_end_ms, M1.floor_ms(server_time_ms - SETTLE_MS), span.start_ms)
     return Span(span.start_ms, min(span.end_ms, settled_ms))
-
-
-def _fetch(source: CandleSource, symbol: str, span: Span, page_limit: int) -> CandleRows:
-    pages = source.candles(symbol, M1, span, page_limit=page_limit)
-    return join_candles([page.rows for page in pages])

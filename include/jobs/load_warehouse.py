@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from functools import partial
 
@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from include.jobs.explain_gaps import DATASET, explain_venue
 from include.jobs.storage import OpenPath, StoredFrame, read_frame, read_open_times
-from include.market.span import subtract_spans
+from include.market.span import Span, subtract_all, to_ms
 from include.market.timeframe import parse_timeframe
 from include.quality.gaps import find_gaps
+from include.quality.looks import Look, with_look
 from include.warehouse.bulk_lanes import load_months
 from include.warehouse.bulk_plan import plan_months
 from include.warehouse.bulk_rows import Member
@@ -55,7 +57,20 @@ def load_landings(
         del todo[landing_id]
     for receipt in _load_alone(conn, open_path, list(todo.values()), run_id):
         _count(totals, receipt)
+    _explain(conn, landings, run_id)
     return dict(totals)
+
+
+def _explain(conn: Connection, landings: Sequence[Landing], run_id: str) -> None:
+    """Look at what is absent now that other instruments' candles of the time are there too."""
+    by_venue: dict[str, list[Landing]] = defaultdict(list)
+    for landing in landings:
+        if landing.dataset == DATASET:
+            by_venue[landing.venue].append(landing)
+    for venue, own in sorted(by_venue.items()):
+        span = Span(min(one.span.start_ms for one in own), max(one.span.end_ms for one in own))
+        at = max(one.landed_at for one in own)
+        explain_venue(conn, venue, span, run_id=run_id, at=at)
 
 
 def _load_alone(
@@ -102,20 +117,47 @@ def _read(open_path: OpenPath, landing: Landing) -> tuple[pd.DataFrame, list[Gap
 
 
 def explain_gaps(landing: Landing, landed: StoredFrame, clean: pd.DataFrame) -> list[Gap]:
-    """Return every expected and absent span of a landing, with its reason.
+    """Return every expected and absent span of a landing, with what is known of its reason.
 
-    The fetch asks twice for what is absent, so a minute that did not land is the venue's own gap;
-    a minute that landed and was refused stays unexplained until it is fetched whole.
+    What was asked for twice, was seen as a hole between two candles and is of a venue that leaves
+    out minutes without trades, was not traded. Where a venue writes flat candles for those, the
+    other instruments must tell whether it was out. What is declared of files is believed. A minute
+    that landed and was refused stays unexplained until it is fetched whole.
     """
     timeframe = parse_timeframe(landing.timeframe)
     absent = find_gaps(_open_ms(landed.frame), timeframe, landing.span)
     missing = find_gaps(_open_ms(clean), timeframe, landing.span)
-    proof = {"asked": 2, "landing_id": landing.landing_id}
-    refused = [piece for hole in missing for piece in subtract_spans(hole, absent)]
+    proof = {"asked": 2, "landing_id": landing.landing_id, "means": landed.absent_means}
+    seen = subtract_all(absent, landed.unproven)
+    blind = subtract_all(absent, seen)
+    refused = subtract_all(missing, absent)
+    if landing.venue.startswith("files:"):
+        return [
+            *(Gap(hole, landed.absent_means, proof) for hole in absent),
+            *_refused(refused, landing),
+        ]
+    if landing.source == "stream":
+        # Nobody was asked: what a stream leaves out may be its own loss.
+        heard = {"heard_in_landing": landing.landing_id}
+        return [*(Gap(hole, "unknown", heard) for hole in absent), *_refused(refused, landing)]
+    at_ms, way = to_ms(landing.landed_at), landing.source
     return [
-        *(Gap(hole, landed.absent_means, proof) for hole in absent),
-        *(Gap(hole, "unknown", {"refused_in_landing": landing.landing_id}) for hole in refused),
+        *(
+            Gap(hole, "no_trade", proof)
+            if landed.absent_means == "no_trade"
+            else Gap(hole, "unknown", with_look(proof, Look(at_ms, way, neighbours=True)))
+            for hole in seen
+        ),
+        *(
+            Gap(hole, "unknown", with_look(proof, Look(at_ms, way, neighbours=False)))
+            for hole in blind
+        ),
+        *_refused(refused, landing),
     ]
+
+
+def _refused(holes: Sequence[Span], landing: Landing) -> list[Gap]:
+    return [Gap(hole, "unknown", {"refused_in_landing": landing.landing_id}) for hole in holes]
 
 
 def _open_ms(frame: pd.DataFrame) -> NDArray[np.int64]:

@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from include.market.errors import InvalidInputError
 from include.market.instrument import Rename
+from include.market.outages import StatedOutage, read_outages
 from include.market.span import Span, to_ms
 
 SYMBOL = re.compile(r"[A-Z0-9._:/-]{1,40}")
@@ -19,7 +20,7 @@ VENUE = re.compile(r"[a-z][a-z0-9_]{0,30}(:[a-z0-9_]{1,30})?")
 
 Way: TypeAlias = Literal["archive", "rest"]
 WAYS: Final = ("archive", "rest")
-_VENUE_KEYS: Final = ("symbols", "history", "files", "calendar", "renames")
+_VENUE_KEYS: Final = ("symbols", "history", "files", "calendar", "renames", "outages")
 _INSTRUMENT_KEYS: Final = ("symbol", "history")
 _RENAME_KEYS: Final = ("old", "new", "at", "factor")
 _CALENDAR: Final = re.compile(r"[A-Za-z0-9/_.-]{1,40}")
@@ -33,7 +34,7 @@ class VenueOptions:
     ``history`` is the order in which ways to old candles are tried, None for the venue's default;
     ``instruments`` overrides it by symbol. ``files`` describes the folder of a ``files:`` venue.
     ``calendar`` names the trading calendar, None for the venue's own; ``renames`` are declared
-    renames and changes of unit.
+    renames and changes of unit, ``outages`` spans in which the venue traded nothing.
     """
 
     history: tuple[Way, ...] | None = None
@@ -41,6 +42,7 @@ class VenueOptions:
     files: Mapping[str, Any] | None = None
     calendar: str | None = None
     renames: tuple[Rename, ...] = ()
+    outages: tuple[StatedOutage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,8 @@ def parse_universe(text: str) -> Universe:
     ``{"<venue>": {"symbols": […], "history": ["archive", "rest"], "files": {…}}}``. A symbol with a
     history of its own is written ``{"symbol": "BTCUSDT", "history": ["rest"]}``. Other options are
     ``"calendar": "XNYS"`` and ``"renames": [{"old": "MATICUSDT", "new": "POLUSDT",
-    "at": "2024-09-10T10:00:00Z", "factor": 1}]``, where ``factor`` is 1 unless written.
+    "at": "2024-09-10T10:00:00Z", "factor": 1}]``, where ``factor`` is 1 unless written, and
+    ``"outages": [{"start": "2018-02-08T00:28:14Z", "end": "2018-02-09T10:00:01Z", "note": "…"}]``.
 
     Raises:
         InvalidInputError: not JSON, not that shape, a doubtful or repeated name, an unknown key.
@@ -135,7 +138,8 @@ def _parse_venue(venue: str, entry: object) -> tuple[tuple[str, ...], VenueOptio
     if calendar is not None and not (isinstance(calendar, str) and _CALENDAR.fullmatch(calendar)):
         raise InvalidInputError(f"{where}: calendar must be a name like XNYS, was {calendar!r}")
     renames = _parse_renames(written.get("renames", []), where)
-    return names, VenueOptions(history, instruments, files, calendar, renames)
+    outages = read_outages(written.get("outages", []), where)
+    return names, VenueOptions(history, instruments, files, calendar, renames, outages)
 
 
 def _parse_symbols(

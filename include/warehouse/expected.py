@@ -6,6 +6,7 @@ Nothing here commits: the caller's transaction does.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -49,11 +50,7 @@ def explain_by_master(
 def overrule(stated: Sequence[Gap], known: Sequence[Gap]) -> list[Gap]:
     """Return ``known`` and what of ``stated`` lies outside it, sorted."""
     spans = [gap.span for gap in known]
-    rest = [
-        Gap(part, gap.reason, gap.proof)
-        for gap in stated
-        for part in subtract_spans(gap.span, spans)
-    ]
+    rest = [replace(gap, span=part) for gap in stated for part in subtract_spans(gap.span, spans)]
     return sorted([*known, *rest], key=lambda gap: gap.span)
 
 
@@ -88,7 +85,7 @@ def _carve(hole: Span, absences: Sequence[Gap]) -> list[Gap]:
     rest = [hole]
     for absence in absences:
         inside = [common for part in rest if (common := _intersect(part, absence.span))]
-        parts += [Gap(part, absence.reason, absence.proof) for part in inside]
+        parts += [replace(absence, span=part) for part in inside]
         rest = [left for part in rest for left in subtract_spans(part, inside)]
     return parts
 

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 
 from include.market.errors import InvalidInputError
 from include.market.span import Span, subtract_spans, to_ms
+from include.quality.looks import read_looks, with_look
 from include.warehouse.engine import Connection
 from include.warehouse.quarantine import finite_json
 from include.warehouse.statements import statement
@@ -24,27 +25,37 @@ GapReason = Literal[
     "pre_listing",
     "delisted",
     "halted",
+    "unpublished",
     "fetch_failed",
     "disconnected",
     "depth_exhausted",
     "unknown",
 ]
-EXPLAINED_REASONS: Final = frozenset({"outage", "no_trade", "pre_listing", "delisted", "halted"})
+EXPLAINED_REASONS: Final = frozenset(
+    {"outage", "no_trade", "pre_listing", "delisted", "halted", "unpublished"}
+)
 """Facts about the venue; the same set as the SQL function ``ledger.is_explained``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """An absent span (half-open), why it is absent, and what that rests on."""
+    """An absent span (half-open), why it is absent, and what that rests on.
+
+    ``outage_id`` names the outage of the venue that explains it.
+    """
 
     span: Span
     reason: GapReason = "unknown"
     proof: Mapping[str, Any] = field(default_factory=dict)
+    outage_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OpenGap:
-    """A gap of the ledger that is not filled; ``attempts`` counts the looks in vain."""
+    """A gap of the ledger that is not filled; ``attempts`` counts the looks in vain.
+
+    ``given_up_at`` is when they had been too many to go on.
+    """
 
     gap_id: int
     instrument_id: int
@@ -54,6 +65,8 @@ class OpenGap:
     next_attempt_at: datetime | None
     proof: Mapping[str, Any]
     found_at: datetime | None
+    outage_id: int | None = None
+    given_up_at: datetime | None = None
 
 
 AnyGap = TypeVar("AnyGap", Gap, OpenGap)
@@ -97,8 +110,11 @@ def record_gap_attempt(
     reason: GapReason,
     next_attempt_at: datetime | None,
     proof: Mapping[str, Any] | None = None,
+    given_up_at: datetime | None = None,
 ) -> None:
     """Note that an open gap was looked for in vain; runs in the caller's transaction.
+
+    With ``given_up_at`` it is not looked for again.
 
     Raises:
         InvalidInputError: the gap is closed or was replaced by a load meanwhile.
@@ -107,6 +123,7 @@ def record_gap_attempt(
         "gap_id": gap_id,
         "reason": reason,
         "next_attempt_at": next_attempt_at,
+        "given_up_at": given_up_at,
         "proof": None if proof is None else finite_json(dict(proof)),
     }
     if connection.execute(statement("ledger/record_gap_attempt"), values).rowcount == 0:
@@ -139,6 +156,8 @@ def replace_gaps(
                     "next_attempt_at": gap.next_attempt_at,
                     "proof": _proof(gap),
                     "found_at": gap.found_at,
+                    "outage_id": gap.outage_id,
+                    "given_up_at": gap.given_up_at,
                     "is_filled": is_filled,
                 }
                 for is_filled, gaps in ((False, settlement.still_open), (True, settlement.filled))
@@ -175,11 +194,22 @@ def _explain(hole: Span, known: _Timeline[OpenGap], stated: _Timeline[Gap]) -> l
 def _merge(span: Span, old: OpenGap | None, new: Gap | None) -> OpenGap:
     if old is None:
         gap = new or Gap(span)
-        return OpenGap(0, 0, span, gap.reason, 1, None, gap.proof, None)
+        return OpenGap(0, 0, span, gap.reason, 1, None, gap.proof, None, gap.outage_id)
     again = replace(old, span=span, attempts=old.attempts + 1)
     if new is None or (new.reason == "unknown" and old.reason in EXPLAINED_REASONS):
         return again
-    return replace(again, reason=new.reason, proof=new.proof)
+    proof = _both(old.proof, new.proof) if new.reason == old.reason else new.proof
+    return replace(again, reason=new.reason, proof=proof, outage_id=new.outage_id)
+
+
+def _both(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what two proofs of one reason say; looks in vain add up."""
+    proof = {**old, **new}
+    if "looks" in old:
+        proof["looks"] = old["looks"]
+        for look in read_looks(new):
+            proof = with_look(proof, look)
+    return proof
 
 
 def _join(pieces: Iterable[OpenGap]) -> list[OpenGap]:

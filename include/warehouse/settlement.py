@@ -9,10 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from psycopg.types.multirange import TimestamptzMultirange
-from psycopg.types.range import TimestamptzRange
-
-from include.market.span import Span, subtract_spans
+from include.market.span import Span, subtract_all, subtract_spans
 from include.warehouse.engine import Connection
 from include.warehouse.expected import explain_by_master, overrule
 from include.warehouse.gaps import (
@@ -24,6 +21,8 @@ from include.warehouse.gaps import (
     replace_gaps,
     settle_gaps,
 )
+from include.warehouse.multiranges import as_multirange
+from include.warehouse.outages import explain_by_outages, was_refused
 from include.warehouse.statements import statement
 
 
@@ -74,12 +73,7 @@ def extend_coverage(connection: Connection, dataset: str, proofs: Iterable[Proof
         "dataset": dataset,
         "load_ids": [proof.load_id for proof in told],
         "instrument_ids": [proof.instrument_id for proof in told],
-        "proven": [
-            TimestamptzMultirange(
-                TimestamptzRange(span.start_time, span.end_time) for span in proof.spans
-            )
-            for proof in told
-        ],
+        "proven": [as_multirange(proof.spans) for proof in told],
     }
     # Absence that has been proven is news too: a bucket may be settled by it alone.
     connection.execute(statement("ledger/note_new_coverage"), values)
@@ -94,8 +88,13 @@ def _settle_series(
         touched = [gap for gap in still_open if _meet(gap.span, part.span)]
         stated = part.gaps
         if part.holes:
+            # A row that came and was refused is a trade: no outage explains its minute.
+            silent = subtract_all(part.holes, [gap.span for gap in stated if was_refused(gap)])
+            stated = overrule(stated, explain_by_outages(connection, part.instrument_id, silent))
             stated = overrule(stated, explain_by_master(connection, part.instrument_id, part.holes))
         settlement = settle_gaps(touched, stated, part.holes, part.span)
+        if settlement.filled:
+            _note_repair(connection, part, settlement.filled)
         still_open = [gap for gap in still_open if not _meet(gap.span, part.span)]
         still_open += settlement.still_open
         filled += settlement.filled
@@ -113,6 +112,16 @@ def _settle_series(
             settlement=Settlement(still_open, filled),
         )
     return proofs
+
+
+def _note_repair(connection: Connection, part: SettledPart, filled: Sequence[OpenGap]) -> None:
+    """Call the new rows that filled a gap repaired, in what the later stages are told."""
+    values = {
+        "load_id": part.load_id,
+        "instrument_id": part.instrument_id,
+        "spans": as_multirange(gap.span for gap in filled),
+    }
+    connection.execute(statement("ledger/note_repair"), values)
 
 
 def _touched_gaps(

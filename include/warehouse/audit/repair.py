@@ -44,8 +44,8 @@ def repair_text(
 
 def _cascade_words(target: Timeframe | None) -> dict[str, str]:
     if target is None or target not in _SOURCES:
-        return {"source": "", "label": ""}
-    return {"source": f"candle_{_SOURCES[target].label}", "label": target.label}
+        return {"source": "", "name": ""}
+    return {"source": _SOURCES[target].dataset, "name": target.name}
 
 
 def _instant(instant: datetime) -> str:

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from include.exchanges.base import CandlePage
 from include.exchanges.rows import CandleRows
+from include.jobs.ask_twice import fetch_twice, fetch_windows, recheck_windows
 from include.jobs.fetch_candles import next_span
 from include.jobs.land_candles import (
     SETTLE_MS,
-    fetch_twice,
-    recheck_windows,
     split_batches,
     without_unsettled_tail,
 )
@@ -59,20 +58,20 @@ def hour(first: int, last: int) -> Span:
 
 def test_a_minute_forgotten_once_is_recovered() -> None:
     venue = Venue(list(range(60)), forgets=[7, 8, 59])
-    rows = fetch_twice(venue, "BTCUSDT", hour(0, 60), 1000)  # type: ignore[arg-type]
+    rows = fetch_twice(venue, "BTCUSDT", hour(0, 60), 1000).rows  # type: ignore[arg-type]
     assert minutes_of(rows) == list(range(60))
 
 
 def test_an_absent_minute_was_asked_for_twice_with_its_neighbours() -> None:
     venue = Venue([m for m in range(60) if m != 30], forgets=[])
-    rows = fetch_twice(venue, "BTCUSDT", hour(0, 60), 1000)  # type: ignore[arg-type]
+    rows = fetch_twice(venue, "BTCUSDT", hour(0, 60), 1000).rows  # type: ignore[arg-type]
     assert 30 not in minutes_of(rows)
     assert venue.asked[1] == hour(29, 32)
 
 
 def test_a_second_answer_adds_no_row_outside_the_span() -> None:
     venue = Venue(list(range(-5, 70)), forgets=[0, 59])
-    rows = fetch_twice(venue, "BTCUSDT", hour(0, 60), 1000)  # type: ignore[arg-type]
+    rows = fetch_twice(venue, "BTCUSDT", hour(0, 60), 1000).rows  # type: ignore[arg-type]
     assert minutes_of(rows) == list(range(60))
 
 
@@ -128,3 +127,41 @@ def test_rereading_does_not_reach_below_what_is_covered() -> None:
 
 def test_nothing_is_fetched_before_a_candle_has_closed() -> None:
     assert not next_span([hour(0, 60)], hour(0, 60).end_ms, 5)
+
+
+def test_a_silence_that_lasts_is_asked_for_again_in_its_newest_hours_only() -> None:
+    covered, closed = [hour(0, 60)], hour(0, 2000)
+    asked = hour(0, 1900).end_ms
+    assert next_span(covered, closed.end_ms, 5, asked_ms=asked) == hour(1540, 2000)
+    soon = hour(0, 100).end_ms
+    assert next_span(covered, closed.end_ms, 5, asked_ms=soon) == hour(55, 2000)
+    # What nobody has asked for yet is never passed over.
+    assert next_span(covered, closed.end_ms, 5, asked_ms=None) == hour(55, 2000)
+
+
+def test_only_holes_that_an_answer_showed_the_ends_of_are_seen() -> None:
+    pages = [[1, 2, 5], [6, 7], [], [20, 22]]
+
+    class Paged:
+        def candles(self, *_: object, **__: object) -> Iterator[CandlePage]:
+            # The second page was asked from minute 5 on, the last one after an empty answer.
+            for start, minutes in zip((0, 6, 8, 15), pages, strict=True):
+                if minutes:
+                    yield CandlePage(hour(start, 30), rows_of(minutes))
+
+    found = fetch_windows(Paged(), "BTCUSDT", [hour(0, 30)], 1000)  # type: ignore[arg-type]
+    assert list(found.seen) == [hour(3, 5), hour(21, 22)]
+    assert found.unproven(hour(1, 23)) == [hour(8, 20)]
+    assert found.unproven(hour(0, 24)) == [hour(0, 1), hour(8, 20), hour(23, 24)]
+
+
+def test_a_hole_between_two_pages_that_share_a_candle_is_seen() -> None:
+    class Paged:
+        def candles(self, *_: object, **__: object) -> Iterator[CandlePage]:
+            yield CandlePage(hour(0, 30), rows_of([0, 1]))
+            yield CandlePage(hour(2, 30), rows_of([9, 10]))
+            # Asked from elsewhere: the minutes in between were in nobody's answer.
+            yield CandlePage(hour(15, 30), rows_of([20]))
+
+    found = fetch_windows(Paged(), "BTCUSDT", [hour(0, 30)], 1000)  # type: ignore[arg-type]
+    assert list(found.seen) == [hour(2, 9)]

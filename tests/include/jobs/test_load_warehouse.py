@@ -12,7 +12,7 @@ from include.jobs import load_warehouse
 from include.jobs.landed_work import plan_shards
 from include.jobs.load_warehouse import load_landings
 from include.jobs.storage import read_open_times, write_frame
-from include.market.span import Span
+from include.market.span import Span, to_ms
 from include.market.timeframe import M1
 from include.warehouse import bulk_plan
 from include.warehouse.bulk_plan import month_of, plan_months
@@ -162,8 +162,10 @@ def test_what_is_absent_has_its_reason_either_way(
     connection.commit()
     load(connection, landing.landing_id)
     gaps = "SELECT span_start, span_end, reason, proof FROM ledger.gap ORDER BY 1"
+    look = {"at_ms": to_ms(landing.landed_at), "way": "rest", "neighbours": True}
+    asked = {"asked": 2, "means": "unknown", "looks": [look]}
     assert query(connection, gaps) == [
-        (moment(0), moment(10), "unknown", {"asked": 2, "landing_id": landing.landing_id}),
+        (moment(0), moment(10), "unknown", {"landing_id": landing.landing_id, **asked}),
         (moment(15), moment(20), "unknown", {"refused_in_landing": landing.landing_id}),
     ]
 

@@ -119,7 +119,7 @@ def test_the_explained_reasons_are_the_same_in_sql(connection: Connection) -> No
         "SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = 'gap_reason'",
     )[0][0]
     reasons = [part for part in definition.split("'") if part.replace("_", "").isalpha()]
-    assert len(reasons) == 9
+    assert len(reasons) == 10
     explained = query(
         connection,
         "SELECT r FROM unnest(%s::text[]) AS r WHERE ledger.is_explained(r)",

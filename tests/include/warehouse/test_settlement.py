@@ -104,8 +104,7 @@ def test_coverage_of_many_series_is_told_once_each(connection: Connection) -> No
     changes = "SELECT instrument_id, span_start, span_end FROM ledger.change ORDER BY 1, 2"
     assert query(connection, changes) == [
         (ids["BTCUSDT"], moment(0), moment(1)),
-        (ids["BTCUSDT"], moment(1), moment(3)),
-        (ids["BTCUSDT"], moment(3), moment(4)),
+        (ids["BTCUSDT"], moment(1), moment(4)),
         (ids["ETHUSDT"], moment(0), moment(5)),
         (ids["ETHUSDT"], moment(7), moment(9)),
     ]

@@ -8,7 +8,9 @@ SELECT
     attempts,
     next_attempt_at,
     proof,
-    found_at
+    found_at,
+    outage_id,
+    given_up_at
 FROM ledger.gap
 WHERE
     dataset = %(dataset)s

@@ -9,7 +9,9 @@ SELECT
     attempts,
     next_attempt_at,
     proof,
-    found_at
+    found_at,
+    outage_id,
+    given_up_at
 FROM ledger.gap AS gap
 WHERE
     dataset = %(dataset)s

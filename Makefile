@@ -3,7 +3,7 @@
 # Which Python makes .venv; empty: python3.
 export PYTHON
 # Settings of the stack: each may be given as `make up DAYS=7` or in the environment.
-export SOURCE PORT STATE DAYS INSTRUMENTS SEED
+export SOURCE PORT STATE DAYS INSTRUMENTS TIMEFRAMES SEED
 
 python := .venv/bin/python
 
@@ -17,6 +17,7 @@ help: ## Show this help
 	@echo '    SOURCE=simulator         or replay:PATH (recorded data) or binance (the real venue)'
 	@echo '    DAYS=30                  days of history, up to yesterday'
 	@echo '    INSTRUMENTS=4            a number, or a list such as BTCUSDT,ETHUSDT'
+	@echo '    TIMEFRAMES="1m 5m 30m 4h"  divisors of a day, 1w and 1M; 1m is always one of them'
 	@echo '    PORT=8080                the UI; PostgreSQL is on PORT+1, the simulator on PORT+2'
 	@echo '    STATE=.local             where all data, logs and passwords lie'
 	@echo '    SEED=7                   of the simulator'

@@ -1,8 +1,8 @@
 """# Cascade candles
 
-Rolls finer candles up into coarser ones, one DAG per arrow: 1m → 5m → 30m → 4h. Only buckets that
-a change in the ledger touches are rebuilt, and only once they are wholly covered; rows and cursor
-move in one transaction.
+Rolls finer candles up into coarser ones, one DAG per arrow: 1m → 5m → 30m → 4h, or as
+`CANDLEWICK_TIMEFRAMES` says. Only buckets that a change in the ledger touches are rebuilt, and only
+once they are wholly covered; rows and cursor move in one transaction.
 
 **Normal**: a second for a live candle, seconds for months of history.
 **Triage**: a bucket that stays away is not covered yet: see `ledger.coverage` of its source.
@@ -22,7 +22,7 @@ def build_cascade(source: Timeframe, target: Timeframe) -> None:
     """Make the DAG of one arrow."""
 
     @dag(
-        dag_id=f"cascade_{target.label}",
+        dag_id=f"cascade_{target.name}",
         schedule=wake_on(assets.candles(source)),
         **stage_arguments("cascade", __doc__),
     )
@@ -32,7 +32,7 @@ def build_cascade(source: Timeframe, target: Timeframe) -> None:
             from include.airflow_bridge.connections import warehouse
             from include.jobs.cascade import cascade_changes
 
-            with warehouse(f"cascade_{target.label}") as conn:
+            with warehouse(f"cascade_{target.name}") as conn:
                 written = cascade_changes(conn, source, target, run_id=dag_run.run_id)
             if not any(written.values()):
                 raise AirflowSkipException("no bucket changed")

@@ -12,6 +12,7 @@ from collections.abc import MutableMapping, Sequence
 import psycopg
 
 from include.market.errors import CandlewickError, InvalidInputError
+from stack.chain import run_under
 from stack.environment import process_environment
 from stack.keys import load_keys
 from stack.layout import Layout, StackRecord, load_record
@@ -66,6 +67,7 @@ def main(arguments: Sequence[str]) -> None:
         CandlewickError: in one line, why it cannot be done.
     """
     layout, record = find_stack(os.environ)
+    run_under(record.timeframes)
     environment = process_environment(layout, record, os.environ)
     os.environ.clear()
     os.environ.update(environment)

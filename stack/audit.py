@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from include.warehouse.audit.run import run_audit
 from include.warehouse.engine import connect
+from stack.chain import run_under
 from stack.commands import require_record
 from stack.console import Screen
 from stack.keys import load_keys
@@ -22,6 +23,7 @@ def audit(layout: Layout) -> int:
         RetryableError: another audit is at work.
     """
     record, screen = require_record(layout), Screen()
+    run_under(record.timeframes)
     started = time.monotonic()
     dsn = load_keys(layout).loader_url(record)
     with connect(dsn, application="make audit", autocommit=True) as connection:

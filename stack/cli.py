@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from stack import commands
+from stack.chain import run_under
 from stack.down import down
 from stack.layout import Layout
 from stack.settings import DEFAULTS, asked_settings, parse_settings
@@ -40,9 +41,11 @@ def run(arguments: Sequence[str]) -> int:
     own, rest = (1, arguments[1:]) if arguments[:1] in (["psql"], ["logs"]) else (None, [])
     parsed = _parser().parse_args(arguments[:own])
     if parsed.verb == "up":
-        from stack.up import up
+        from stack.up import asked_timeframes, up
 
-        up(parse_settings(os.environ), asked_settings(os.environ), os.environ)
+        settings, asked = parse_settings(os.environ), asked_settings(os.environ)
+        run_under(asked_timeframes(settings, asked))
+        up(settings, asked, os.environ)
         return 0
     # Only where the state lies matters here; a wrong DAYS must not keep anybody from make down.
     layout = Layout(parse_settings({"STATE": os.environ.get("STATE", "")}).state)

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from include.market.errors import InvalidInputError
+from include.market.timeframe import VARIABLE as TIMEFRAMES_VARIABLE
 from stack.console import Screen
 from stack.environment import clean_environment
 from stack.keys import ADMIN, load_keys
@@ -70,6 +71,7 @@ def env_lines(layout: Layout) -> list[str]:
         "AIRFLOW_USER": ADMIN,
         "AIRFLOW_PASSWORD": keys.admin_password,
         "SIMULATOR_URL": record.simulator_url,
+        TIMEFRAMES_VARIABLE: record.timeframes,
         # bin/airflow finds this stack by it. Not STATE: that would follow a person into another
         # checkout's make up.
         STATE_MARK: str(layout.state),

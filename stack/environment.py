@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from include.market.errors import InvalidInputError
+from include.market.timeframe import VARIABLE as TIMEFRAMES_VARIABLE
 from include.warehouse.roles import LOADER_LOGIN
 from stack.airflow_settings import AirflowObjects, load_settings_file
 from stack.keys import (
@@ -52,6 +53,7 @@ def airflow_environment(layout: Layout, record: StackRecord, keys: Keys) -> dict
         "PYTHONPATH": str(layout.root),
         "GX_ANALYTICS_ENABLED": "False",
         "MPLBACKEND": "Agg",
+        TIMEFRAMES_VARIABLE: record.timeframes,
         # setproctitle would else overwrite the marks by which we know our own processes.
         "SPT_NOENV": "1",
         **_sections(
@@ -152,8 +154,12 @@ def stack_overrides(
 
 
 def _merged_settings(layout: Layout, declared: AirflowObjects, inherited: Mapping[str, str]) -> str:
-    """Put landing zone and outbox into the state folder, unless the caller says where."""
-    places = {"landing_url": layout.landing.as_uri(), "outbox_dir": str(layout.outbox)}
+    """Put landing zone, outbox and pages into the state folder, unless the caller says where."""
+    places = {
+        "landing_url": layout.landing.as_uri(),
+        "outbox_dir": str(layout.outbox),
+        "quality_dir": str(layout.quality),
+    }
     if "AIRFLOW_VAR_SETTINGS" in inherited:
         return json.dumps({**places, **_json_object(inherited["AIRFLOW_VAR_SETTINGS"])})
     return json.dumps({**_json_object(declared.variables.get("settings", "{}")), **places})

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from include.market.errors import InvalidInputError
+from include.market.timeframe import DEFAULT_CHAIN
 from stack.settings import PROJECT_ROOT, StackSettings
 
 HOST = "127.0.0.1"
@@ -66,6 +67,11 @@ class Layout:
         return self.state / "outbox"
 
     @property
+    def quality(self) -> Path:
+        """The page of data quality, its pictures and Data Docs; served in Airflow's UI."""
+        return self.state / "quality"
+
+    @property
     def supervisor_config(self) -> Path:
         """Generated configuration of supervisord; its path is also how we know our own."""
         return self.run / "supervisord.conf"
@@ -97,7 +103,7 @@ class Layout:
         self.state.mkdir(parents=True, exist_ok=True)
         for folder in (self.secrets, self.logs, self.run, self.airflow_home):
             folder.mkdir(mode=0o700, exist_ok=True)
-        for folder in (self.landing, self.outbox, self.logs / "tasks"):
+        for folder in (self.landing, self.outbox, self.quality, self.logs / "tasks"):
             folder.mkdir(exist_ok=True)
 
     def make_socket_folder(self) -> None:
@@ -130,6 +136,7 @@ class StackRecord:
     days: int
     instruments: str
     seed: int
+    timeframes: str = DEFAULT_CHAIN
     symbols: tuple[str, ...] = ()
     replay_from_ms: int | None = None
     replay_to_ms: int | None = None
@@ -148,6 +155,7 @@ class StackRecord:
             port=settings.port,
             days=settings.days,
             instruments=settings.instruments,
+            timeframes=settings.timeframes,
             seed=settings.seed,
         )
 

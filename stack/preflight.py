@@ -22,7 +22,7 @@ from stack.parts import parts_of
 from stack.settings import StackSettings
 
 MIN_PYTHON = (3, 11)
-OWN_FOLDERS = ("secrets", "logs", "run", "airflow", "landing", "outbox")
+OWN_FOLDERS = ("secrets", "logs", "run", "airflow", "landing", "outbox", "quality")
 MIN_FREE_BYTES = 2_000_000_000
 BINANCE_URL = "https://data-api.binance.vision"
 

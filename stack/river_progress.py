@@ -16,11 +16,11 @@ REFERENCE_DAG = "sync_reference"
 HISTORY_DAG = "backfill_history"
 REPORT_DAG = "publish_report"
 CHANNEL_STAGE = f"fit_channels_{H4.label}"
-CASCADE_STAGES = tuple(f"cascade_{target.label}" for _, target in CASCADE)
+CASCADE_STAGES = tuple(f"cascade_{target.name}" for _, target in CASCADE)
 # Stages that follow a cursor in the ledger, and the dataset whose changes each one reads.
 CURSOR_STAGES = {
-    **{f"cascade_{target.label}": f"candle_{source.label}" for source, target in CASCADE},
-    CHANNEL_STAGE: f"candle_{H4.label}",
+    **{f"cascade_{target.name}": source.dataset for source, target in CASCADE},
+    CHANNEL_STAGE: H4.dataset,
 }
 STAGES = ("fetch", "check", "load", *CASCADE_STAGES, "channels", "report")
 # Which DAG to nudge when a stage has work but none of its runs is there to do it.
@@ -159,23 +159,23 @@ def stage_views(numbers: Numbers, marks: Marks, expected_rows: int) -> dict[str,
         "check": (_share(batches - unchecked, batches), f"{batches - unchecked} of {batches}"),
         "load": (
             _share(batches - unloaded, batches),
-            _rows(numbers, M1.label) + (f", {held} held" if held else ""),
+            _rows(numbers, M1.dataset) + (f", {held} held" if held else ""),
         ),
         "channels": (0.0, f"{numbers.segments} segments, {numbers.channels} channels"),
         "report": (0.0, f"{numbers.publications.get('sent', 0)} sent"),
     }
     for (_, target), stage in zip(CASCADE, CASCADE_STAGES, strict=True):
         wanted = expected_rows * M1.length_ms // target.length_ms
-        stored = numbers.stored_rows.get(f"candle_{target.label}", 0)
-        parts[stage] = (_share(stored, wanted), _rows(numbers, target.label))
+        stored = numbers.stored_rows.get(target.dataset, 0)
+        parts[stage] = (_share(stored, wanted), _rows(numbers, target.dataset))
     return {
         stage: StageView(1.0 if stage in through else share, note, stage in through)
         for stage, (share, note) in ((stage, parts[stage]) for stage in STAGES)
     }
 
 
-def _rows(numbers: Numbers, label: str) -> str:
-    return f"{numbers.stored_rows.get(f'candle_{label}', 0):,} rows"
+def _rows(numbers: Numbers, dataset: str) -> str:
+    return f"{numbers.stored_rows.get(dataset, 0):,} rows"
 
 
 def _share(part: int, whole: int) -> float:

@@ -11,7 +11,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from include.market.span import Span
-from include.market.timeframe import M1, TIMEFRAMES
+from include.market.timeframe import M1, TIMEFRAMES, Timeframe
 from stack.river_progress import CURSOR_STAGES, Marks
 
 LANDINGS = """
@@ -150,7 +150,7 @@ def read_totals(
         totals = cursor.execute(TOTALS).fetchone() or {}
         gaps = cursor.execute(GAPS).fetchall()
         publications = cursor.execute(PUBLICATIONS).fetchall()
-        candles = {label: _count_candles(cursor, label) for label in TIMEFRAMES}
+        candles = {label: _count_candles(cursor, one) for label, one in TIMEFRAMES.items()}
         covered = cursor.execute(COVERED_MINUTES, asked).fetchone() or {"minutes": 0.0}
     return {
         **totals,
@@ -161,9 +161,9 @@ def read_totals(
     }
 
 
-def _count_candles(cursor: psycopg.Cursor[Mapping[str, Any]], label: str) -> int:
-    # The label is one of our own four, never a caller's text.
-    row = cursor.execute(f"select count(*) as rows from market.candle_{label}").fetchone()  # noqa: S608
+def _count_candles(cursor: psycopg.Cursor[Mapping[str, Any]], timeframe: Timeframe) -> int:
+    # The name is one of our own, never a caller's text.
+    row = cursor.execute(f"select count(*) as rows from market.{timeframe.dataset}").fetchone()  # noqa: S608
     return int(row["rows"]) if row else 0
 
 

@@ -1,4 +1,4 @@
-"""What a person may ask of ``make up``: SOURCE, PORT, STATE, DAYS, INSTRUMENTS and SEED."""
+"""The settings of ``make up``: SOURCE, PORT, STATE, DAYS, INSTRUMENTS, TIMEFRAMES and SEED."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.market.errors import InvalidInputError
+from include.market.timeframe import DEFAULT_CHAIN, parse_chain
 from include.market.universe import SYMBOL
 
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
@@ -44,7 +45,7 @@ class StackSettings:
     """One checked set of settings.
 
     ``symbols`` is the list asked for, or None where a mere number (``instrument_count``; None for
-    all a replay holds) was.
+    all a replay holds) was. ``timeframes`` are labels parted by spaces, the finest first.
     """
 
     source: Source
@@ -52,6 +53,7 @@ class StackSettings:
     state: Path
     days: int
     instruments: str
+    timeframes: str
     seed: int
     symbols: tuple[str, ...] | None
     instrument_count: int | None
@@ -63,10 +65,11 @@ DEFAULTS = {
     "STATE": ".local",
     "DAYS": "30",
     "INSTRUMENTS": "",
+    "TIMEFRAMES": DEFAULT_CHAIN,
     "SEED": "7",
 }
 DEFAULT_INSTRUMENTS = 4
-COMPARED = ("SOURCE", "PORT", "DAYS", "INSTRUMENTS", "SEED")
+COMPARED = ("SOURCE", "PORT", "DAYS", "INSTRUMENTS", "TIMEFRAMES", "SEED")
 
 
 def parse_settings(given: Mapping[str, str], root: Path = PROJECT_ROOT) -> StackSettings:
@@ -84,6 +87,7 @@ def parse_settings(given: Mapping[str, str], root: Path = PROJECT_ROOT) -> Stack
         state=_parse_state(text["STATE"], root),
         days=_integer("DAYS", text["DAYS"], 1, MAX_DAYS, "DAYS=30"),
         instruments=text["INSTRUMENTS"],
+        timeframes=parse_timeframes(text["TIMEFRAMES"]),
         seed=_integer("SEED", text["SEED"], 0, 2**31 - 1, "SEED=7"),
         symbols=symbols,
         instrument_count=count,
@@ -135,6 +139,18 @@ def parse_instruments(text: str, source: Source) -> tuple[tuple[str, ...] | None
     if len(set(symbols)) != len(symbols):
         raise InvalidInputError(f"INSTRUMENTS={text!r} names a symbol twice: name each once")
     return symbols, None
+
+
+def parse_timeframes(text: str) -> str:
+    """Return the timeframes named in ``text`` in one spelling: parted by spaces, finest first.
+
+    Raises:
+        InvalidInputError: they are no chain that can be built.
+    """
+    try:
+        return " ".join(timeframe.label for timeframe in parse_chain(text))
+    except InvalidInputError as error:
+        raise InvalidInputError(f"TIMEFRAMES: {error}") from None
 
 
 def choose_symbols(settings: StackSettings, offered: tuple[str, ...] | None) -> tuple[str, ...]:

@@ -39,6 +39,7 @@ def place_rows(layout: Layout, record: StackRecord, keys: Keys) -> list[tuple[st
     """Return where to look: addresses, login, folders."""
     rows = [
         ("Airflow", f"{record.airflow_url}  login {ADMIN} / {keys.admin_password}"),
+        ("data quality", f"{record.airflow_url}/plugin/data-quality"),
         ("charts, messages", str(layout.outbox)),
         ("warehouse", f"make psql  (127.0.0.1:{record.postgres_port}, make env)"),
     ]

@@ -61,6 +61,15 @@ def refuse_other_settings(
         )
 
 
+def asked_timeframes(settings: StackSettings, asked: frozenset[str]) -> str:
+    """Return the timeframes to work under: those of the running stack unless others are asked."""
+    layout = Layout(settings.state)
+    record = load_record(layout)
+    if record is None or "TIMEFRAMES" in asked or part_states(layout) is None:
+        return settings.timeframes
+    return record.timeframes
+
+
 @contextmanager
 def only_one(layout: Layout) -> Iterator[None]:
     """Hold the lock of the state folder for the body.

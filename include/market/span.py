@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,6 +22,12 @@ def from_ms(instant_ms: int) -> datetime:
     """Return epoch milliseconds as an aware UTC datetime, exactly."""
     seconds, ms = divmod(instant_ms, 1000)
     return datetime.fromtimestamp(seconds, tz=UTC).replace(microsecond=ms * 1000)
+
+
+def month_start_ms(instant_ms: int) -> int:
+    """Return the first UTC midnight of the month that holds ``instant_ms``."""
+    instant = from_ms(instant_ms)
+    return to_ms(datetime(instant.year, instant.month, 1, tzinfo=UTC))
 
 
 def next_month_ms(instant_ms: int) -> int:
@@ -90,3 +97,34 @@ def subtract_spans(whole: Span, parts: Iterable[Span]) -> list[Span]:
     if cursor_ms < whole.end_ms:
         rest.append(Span(cursor_ms, whole.end_ms))
     return rest
+
+
+def subtract_all(wholes: Iterable[Span], parts: Iterable[Span]) -> list[Span]:
+    """Return what of each of ``wholes`` no span in ``parts`` covers, in their order."""
+    sought = _Sorted(parts)
+    return [rest for whole in wholes for rest in subtract_spans(whole, sought.meeting(whole))]
+
+
+def intersect_spans(one: Iterable[Span], other: Iterable[Span]) -> list[Span]:
+    """Return the instants that both hold, sorted."""
+    sought = _Sorted(other)
+    return [
+        Span(max(span.start_ms, part.start_ms), min(span.end_ms, part.end_ms))
+        for span in merge_spans(one)
+        for part in sought.meeting(span)
+    ]
+
+
+class _Sorted:
+    """Spans merged and sorted, found by bisection."""
+
+    def __init__(self, spans: Iterable[Span]) -> None:
+        self._spans = merge_spans(spans)
+        self._ends = [span.end_ms for span in self._spans]
+
+    def meeting(self, whole: Span) -> Iterator[Span]:
+        """Yield those that share an instant with ``whole``."""
+        for at in range(bisect_right(self._ends, whole.start_ms), len(self._spans)):
+            if self._spans[at].start_ms >= whole.end_ms:
+                return
+            yield self._spans[at]

@@ -1,7 +1,13 @@
-"""Brings a database to the newest schema: Alembic, run from code, safe to run side by side."""
+"""Brings a database to the newest schema: Alembic, run from code, safe to run side by side.
+
+``WAREHOUSE_URL=… python -m include.warehouse.migrate`` does it for a server that we do not run
+ourselves; ``CANDLEWICK_TIMEFRAMES`` says for which timeframes tables are made.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
@@ -15,7 +21,10 @@ from sqlalchemy import Engine, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from include.market.errors import CandlewickError, InvalidInputError
+from include.market.timeframe import CHAIN
 from include.warehouse.engine import Connection, connect, database_errors
+from include.warehouse.timeframes import ensure_timeframes
 
 VERSION_TABLE: Final = ("ledger", "schema_version")
 MIGRATION_LOCK: Final = "candlewick migration"
@@ -27,12 +36,17 @@ _ONE_AT_A_TIME: Final = Lock()
 def upgrade(dsn: str, revision: str = "head") -> None:
     """Run every pending migration in one transaction; does nothing when there is none.
 
+    With the newest schema there, the tables of the configured timeframes are made too.
+
     Raises:
         SourceUnavailableError: the server does not answer.
         RetryableError: another migration held the lock for too long.
     """
     with database_errors("migration of the warehouse"):
         _run(dsn, lambda config: command.upgrade(config, revision))
+    if revision == "head":
+        with _dial(dsn) as connection:
+            ensure_timeframes(connection, CHAIN)
 
 
 def downgrade(dsn: str, revision: str) -> None:
@@ -51,15 +65,15 @@ def current_revision(dsn: str) -> str | None:
 
 def sqlalchemy_engine(dsn: str) -> Engine:
     """Wrap our own ``connect`` for Alembic, so that no password passes through a second parser."""
+    return create_engine("postgresql+psycopg://", creator=lambda: _dial(dsn), poolclass=NullPool)
 
-    def dial() -> Connection:
-        connection = connect(dsn, application="candlewick migrate")
-        # A waiting migration must outlast the one that runs; DDL on big tables takes its time.
-        connection.execute("SELECT set_config('lock_timeout', '300s', false)")
-        connection.commit()
-        return connection
 
-    return create_engine("postgresql+psycopg://", creator=dial, poolclass=NullPool)
+def _dial(dsn: str) -> Connection:
+    connection = connect(dsn, application="candlewick migrate")
+    # A waiting migration must outlast the one that runs; DDL on big tables takes its time.
+    connection.execute("SELECT set_config('lock_timeout', '300s', false)")
+    connection.commit()
+    return connection
 
 
 def _run(dsn: str, action: Callable[[Config], None]) -> None:
@@ -73,3 +87,22 @@ def _run(dsn: str, action: Callable[[Config], None]) -> None:
             if isinstance(error.orig, Error):
                 raise error.orig from error
             raise
+
+
+def main() -> None:
+    """Migrate the warehouse that ``WAREHOUSE_URL`` names.
+
+    Raises:
+        InvalidInputError: the variable is not set.
+    """
+    dsn = os.environ.get("WAREHOUSE_URL")
+    if not dsn:
+        raise InvalidInputError("WAREHOUSE_URL is not set: run `eval $(make -s env)` first")
+    upgrade(dsn)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (CandlewickError, Error) as error:
+        sys.exit(f"error: {error}")

@@ -67,6 +67,8 @@ def test_the_overrides_point_at_this_stack(layout: Layout) -> None:
     tunables = parse_tunables(overrides["AIRFLOW_VAR_SETTINGS"])
     assert tunables.landing_url == f"file://{layout.landing}"
     assert tunables.outbox_dir == str(layout.outbox)
+    assert tunables.quality_dir == str(layout.quality)
+    assert layout.quality.is_dir()
 
 
 def test_binance_keeps_the_declared_connection(layout: Layout) -> None:

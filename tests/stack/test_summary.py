@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from stack.console import Screen
-from stack.layout import StackRecord
+from stack.keys import Keys
+from stack.layout import Layout, StackRecord
 from stack.river_progress import StageView
-from stack.summary import duration, status_table, summary_rows
+from stack.summary import duration, place_rows, status_table, summary_rows
 from stack.supervision import PartState
 
 TOTALS = {
@@ -40,6 +42,13 @@ def test_the_summary_names_every_number() -> None:
     }
     empty = dict(summary_rows(TOTALS | {"gaps": {}, "publications": {}}))
     assert (empty["open gaps"], empty["messages"]) == ("none", "none")
+
+
+def test_the_places_name_the_page_of_data_quality(tmp_path: Path) -> None:
+    record = StackRecord(source="simulator", port=9000, days=1, instruments="", seed=1)
+    places = dict(place_rows(Layout(tmp_path), record, Keys()))
+    assert places["data quality"] == "http://127.0.0.1:9000/plugin/data-quality"
+    assert places["charts, messages"] == str(tmp_path / "outbox")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.market.errors import InvalidInputError
-from include.market.span import Span, from_ms, merge_spans, subtract_spans, to_ms
+from include.market.span import (
+    Span,
+    from_ms,
+    intersect_spans,
+    merge_spans,
+    subtract_all,
+    subtract_spans,
+    to_ms,
+)
 
 points = st.integers(min_value=0, max_value=60)
 spans = st.tuples(points, points).map(lambda pair: Span(min(pair), max(pair)))
@@ -50,3 +58,11 @@ def test_subtraction_leaves_exactly_the_uncovered_instants(whole: Span, parts: l
     rest = subtract_spans(whole, parts)
     assert members(rest) == members([whole]) - members(parts)
     assert all(rest)
+
+
+@given(st.lists(spans, max_size=6), st.lists(spans, max_size=6))
+def test_what_two_lists_share_and_what_one_has_alone(one: list[Span], other: list[Span]) -> None:
+    shared = intersect_spans(one, other)
+    assert members(shared) == members(one) & members(other)
+    assert all(shared), "none is empty"
+    assert members(subtract_all(one, other)) == members(one) - members(other)

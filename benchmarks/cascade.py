@@ -1,157 +1,195 @@
-"""Roll-up 1m → 5m → 30m → 4h in memory: ours against pandas and polars, in one run.
+"""Roll-up 1m → 5m → 30m → 4h: in memory, in the warehouse, of a late minute, of a live one.
 
-    make bench NAME=cascade
+    make bench NAME=cascade                              a year of 20 instruments, 10,512,000 rows
+    MINUTES=100000 INSTRUMENTS=4 SIZES=1,2 LIVE_MINUTES=60 make bench NAME=cascade        less
 
-Peers that Candlewick itself does not use live in a virtual environment made here. Each engine
-rolls up the same year of one instrument, repeated; the best of several runs counts, and ratios are
-the result.
+In memory every engine gets the same candles in its own form, with everything imported, in a
+process of its own; the quickest of several runs counts, and rounds go through all in turn. Peers
+that Candlewick does not use live in virtual environments made here. The warehouse is a durable
+server with the stack's settings. What everybody computes is compared: equal up to the rounding of
+sums, which only ours do exactly.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import numpy as np
-import pandas as pd
+from contenders.cascade_goals import BULK, FRAMES, LIVE, OURS, PEERS, SQL, judge, late_name
+from contenders.load_server import Server
 
-from include.cascade.rollup import roll_up
-from include.market.candle import CANDLE_COLUMNS, FLOAT_COLUMNS, VOLUME_COLUMNS
-from include.market.timeframe import CASCADE
+from include.warehouse.roles import LOADER_LOGIN
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "cascade.json"
-ROWS = 525_600
-REPEATS = 5
-PEERS = ("polars==2.1.0", "pyarrow==26.0.1")
-RULES = ("5min", "30min", "4h")
-PEER_SCRIPT = """
-import sys, time
-import polars as pl
-frame = pl.read_parquet(sys.argv[1])
-sums = ["volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume", "trade_count"]
-def roll(frame, rule):
-    return frame.group_by(pl.col("open_time").dt.truncate(rule)).agg(
-        pl.col("open").first(), pl.col("high").max(), pl.col("low").min(), pl.col("close").last(),
-        *[pl.col(name).sum() for name in sums]).sort("open_time")
-best = 9e9
-for _ in range(int(sys.argv[2])):
-    started = time.perf_counter()
-    rolled = frame
-    for rule in ("5m", "30m", "4h"):
-        rolled = roll(rolled, rule)
-    best = min(best, time.perf_counter() - started)
-print(best)
-"""
+INSTRUMENTS = int(os.environ.get("INSTRUMENTS", "20"))
+MINUTES = int(os.environ.get("MINUTES", "525600"))
+ROUNDS = int(os.environ.get("ROUNDS", "3"))
+REPEATS = int(os.environ.get("REPEATS", "3"))
+SIZES = tuple(int(size) for size in os.environ.get("SIZES", "1,10,50").split(","))
+"""Millions of stored 1m candles beside which a late minute is measured, ascending."""
+LIVE_INSTRUMENTS = int(os.environ.get("LIVE_INSTRUMENTS", "500"))
+LIVE_MINUTES = int(os.environ.get("LIVE_MINUTES", "480"))
+YEAR = 525_600
+PINS = ("polars==2.1.0", "duckdb==2.0.0", "pandas==3.1.1", "pyarrow==26.0.1")
+OTHER_PINS = ("technical==1.7.0", "nautilus_trader==1.221.0", "pyarrow==26.0.1")
+MEMORY = (
+    (OURS, "cascade_ours", "arrays"),
+    (FRAMES, "cascade_ours", "frames"),
+    *zip(
+        PEERS,
+        ("cascade_peers",) * 6,
+        ("pandas_resample", "pandas_groupby", "polars_dynamic", "polars_truncate",
+         "polars_streaming", "duckdb"),
+        strict=True,
+    ),
+)  # fmt: skip
+OTHERS = (
+    ("freqtrade's technical, resample_to_interval", "technical"),
+    ("nautilus_trader, BarAggregator", "nautilus"),
+)
+AGREED = ("last_rows", "high_sum", "volume_sum", "close_sum")
 
 
-def make_candles(rows: int) -> pd.DataFrame:
-    """Return a year of plausible 1m candles."""
-    random = np.random.default_rng(7)
-    close = 100 * np.exp(np.cumsum(random.normal(0, 1e-4, rows)))
-    opened = np.concatenate([[100.0], close[:-1]])
-    columns = {
-        "open_time": pd.date_range("2025-01-01", periods=rows, freq="min", tz="UTC", unit="us"),
-        "open": opened,
-        "high": np.maximum(opened, close) * 1.0001,
-        "low": np.minimum(opened, close) * 0.9999,
-        "close": close,
-        **{name: random.exponential(10, rows).round(3) for name in VOLUME_COLUMNS},
-        "trade_count": random.integers(1, 500, rows),
-    }
-    return pd.DataFrame(columns)[list(CANDLE_COLUMNS)]
+class Bench:
+    """Runs contenders, each in its own process, and keeps the least disturbed run of each."""
 
+    def __init__(self, folder: Path) -> None:
+        """Make the environments of the peers and the candles in ``folder``."""
+        self.results: dict[str, dict[str, Any]] = {}
+        self.data = folder / "candles.parquet"
+        self.peers = make_environment(folder / "peers", PINS)
+        self.others = make_environment(folder / "others", OTHER_PINS)
+        arguments = (str(self.data), str(INSTRUMENTS), str(MINUTES))
+        self.start(Path(sys.executable), "cascade_data", *arguments)
 
-def roll_up_ours(candles: pd.DataFrame) -> pd.DataFrame:
-    """Roll up through every level with the project's own cascade."""
-    for source, target in CASCADE:
-        candles = roll_up(candles, source, target)
-    return candles
-
-
-def roll_up_pandas(candles: pd.DataFrame) -> pd.DataFrame:
-    """Roll up through every level with ``DataFrame.resample``."""
-    ways = dict.fromkeys((*VOLUME_COLUMNS, "trade_count"), "sum") | {
-        "open": "first",
-        "high": "max",
-        "low": "min",
-        "close": "last",
-    }
-    rolled = candles.set_index("open_time")
-    for rule in RULES:
-        rolled = rolled.resample(rule).agg(ways)
-    return rolled
-
-
-def best_of(roll: Callable[[pd.DataFrame], pd.DataFrame], candles: pd.DataFrame) -> float:
-    """Return the seconds of the fastest of several runs."""
-    times = []
-    for _ in range(REPEATS):
-        started = time.perf_counter()
-        roll(candles)
-        times.append(time.perf_counter() - started)
-    return min(times)
-
-
-def time_polars(candles: pd.DataFrame) -> float:
-    """Return polars' seconds, measured in its own virtual environment."""
-    with tempfile.TemporaryDirectory() as folder:
-        python = Path(folder) / "venv" / "bin" / "python"
-        uv = [sys.executable, "-m", "uv"]
-        subprocess.run([*uv, "venv", "--quiet", str(python.parents[1])], check=True)
-        subprocess.run([*uv, "pip", "install", "-q", "--python", str(python), *PEERS], check=True)
-        data = Path(folder) / "candles.parquet"
-        candles.to_parquet(data)
+    def start(self, python: Path | None, program: str, *arguments: str) -> dict[str, Any]:
+        """Run a program to its end; return what it printed last."""
+        path = HERE / "contenders" / f"{program}.py"
         done = subprocess.run(
-            [str(python), "-c", PEER_SCRIPT, str(data), str(REPEATS)],
-            check=True,
-            capture_output=True,
-            text=True,
+            [str(python), str(path), *arguments], check=False, stdout=subprocess.PIPE, text=True
         )
-    return float(done.stdout)
+        if done.returncode:
+            raise SystemExit(f"a contender failed: {program} {arguments}")
+        lines = done.stdout.splitlines()
+        found: dict[str, Any] = json.loads(lines[-1]) if lines else {}
+        return found
+
+    def keep(self, name: str, found: dict[str, Any]) -> None:
+        """Keep what was found unless a quicker run is known; print it."""
+        best = self.results.setdefault(name, found)
+        if found.get("wall_s", math.inf) < best.get("wall_s", 0):
+            self.results[name] = found
+        print(describe(name, found), file=sys.stderr, flush=True)
+
+    def in_memory(self) -> None:
+        """Let everyone roll up the same candles; see that they agree."""
+        for _ in range(ROUNDS):
+            for name, program, way in MEMORY:
+                python = Path(sys.executable) if program == "cascade_ours" else self.peers
+                self.keep(name, self.start(python, program, way, str(self.data), str(REPEATS)))
+        for name, way in OTHERS if self.others else ():
+            self.keep(name, self.start(self.others, "cascade_traders", way, str(self.data), "1"))
+        for name, _, _ in MEMORY:
+            require_agreement(name, self.results[name], self.results[OURS])
+
+    def warehouse(self, server: Server) -> None:
+        """Roll up in the warehouse and in SQL, then change late minutes in ever larger ones."""
+        python = Path(sys.executable)
+
+        def run(way: str, login: str, *numbers: int) -> dict[str, Any]:
+            dsn = (
+                server.postgres.dsn("warehouse")
+                if login == "superuser"
+                else server.dsn("warehouse", login)
+            )
+            return self.start(python, "cascade_warehouse", way, dsn, *map(str, numbers))
+
+        with server.warehouse():
+            run("fill", "superuser", INSTRUMENTS, MINUTES)
+            server.settle()
+            self.keep(BULK, run("bulk", LOADER_LOGIN))
+            self.keep(SQL, run("date_bin", "superuser"))
+            if MINUTES == YEAR:
+                require_agreement(SQL, self.results[SQL], self.results[OURS])
+        with server.warehouse():
+            for size in SIZES:
+                run("fill", "superuser", max(2, round(size * 1e6 / MINUTES)), MINUTES)
+                run("bulk", LOADER_LOGIN)
+                server.settle()
+                self.keep(late_name(size), run("late", LOADER_LOGIN, MINUTES))
+        with server.warehouse():
+            self.keep(LIVE, run("live", LOADER_LOGIN, LIVE_INSTRUMENTS, LIVE_MINUTES))
+
+
+def require_agreement(name: str, found: dict[str, Any], ours: dict[str, Any]) -> None:
+    """End the benchmark when a contender computed something else."""
+    for key in AGREED:
+        if not math.isclose(found[key], ours[key], rel_tol=1e-9):
+            raise SystemExit(f"{name} says {key} is {found[key]}, ours is {ours[key]}")
+
+
+def describe(name: str, found: dict[str, Any]) -> str:
+    """Return one line of the table."""
+    rate = f"{found['rows'] / found['wall_s']:>12,.0f} rows/s" if "wall_s" in found else ""
+    rest = (
+        f"{key} {value:.3g}"
+        for key, value in found.items()
+        if key not in ("rows", "wall_s", *AGREED) and isinstance(value, int | float)
+    )
+    return f"{name:44} {rate}  {', '.join(rest)}"
+
+
+def make_environment(folder: Path, pins: tuple[str, ...]) -> Path | None:
+    """Make a virtual environment with ``pins``; None where they cannot be installed."""
+    python = folder / "bin" / "python"
+    uv = [sys.executable, "-m", "uv"]
+    subprocess.run([*uv, "venv", "--quiet", str(folder)], check=True)
+    done = subprocess.run(
+        [*uv, "pip", "install", "-q", "--python", str(python), *pins], check=False
+    )
+    return python if done.returncode == 0 else None
+
+
+def report(results: dict[str, dict[str, Any]], about: str, busy: float) -> None:
+    """Print the goals, then everyone's figures; write both."""
+    goals = judge(results, SIZES)
+    for goal, found in goals.items():
+        print(f"{'met   ' if found['met'] else 'MISSED'} {goal}: {found['value']:,}")
+    for name, found in results.items():
+        print(describe(name, found))
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    document = {
+        "machine": machine,
+        "server": about,
+        "candles": INSTRUMENTS * MINUTES,
+        "processes_waiting_before": busy,
+        "goals": goals,
+        "rows": [{"contender": name, **found} for name, found in results.items()],
+    }
+    RESULT.write_text(json.dumps(document, indent=2) + "\n")
 
 
 def main() -> None:
     """Measure, print ratios, write the result file."""
-    candles = make_candles(ROWS)
-    ours, plain = roll_up_ours(candles), roll_up_pandas(candles)
-    for name in FLOAT_COLUMNS:
-        np.testing.assert_allclose(ours[name], plain[name], rtol=1e-12)
-    seconds = {
-        "ours (exact sums)": best_of(roll_up_ours, candles),
-        "pandas resample": best_of(roll_up_pandas, candles),
-        "polars group_by": time_polars(candles),
-    }
-    mine = seconds["ours (exact sums)"]
-    rows = [
-        {"engine": name, "rows_per_s": round(ROWS / value), "ours_is_faster": value / mine}
-        for name, value in seconds.items()
-    ]
-    for row in rows:
-        print(f"{row['engine']:20} {row['rows_per_s']:>12,} rows/s  x{row['ours_is_faster']:.2f}")
-    ratio = seconds["pandas resample"] / mine
-    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(
-        json.dumps(
-            {
-                "machine": machine,
-                "goals": {
-                    "not slower than pandas": {"value": ratio, "target": 1.0, "met": ratio >= 1}
-                },
-                "rows": rows,
-            },
-            indent=2,
-        )
-        + "\n"
-    )
+    # How many processes wanted a core before we began: ratios of a busy machine are to be doubted.
+    busy = round(os.getloadavg()[0], 1)
+    with tempfile.TemporaryDirectory(prefix="candlewick-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o711)
+        bench = Bench(folder)
+        bench.in_memory()
+        with Server(folder / "server") as server:
+            bench.warehouse(server)
+            about = server.describe()
+    report(bench.results, about, busy)
 
 
 if __name__ == "__main__":

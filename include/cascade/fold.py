@@ -7,7 +7,9 @@ where loading the compiler's library pays.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeAlias
 
 import numpy as np
@@ -61,20 +63,35 @@ def fold_few(values: Mapping[str, FloatArray], counts: IntArray, first: IntArray
 
 
 def fold_many(values: Mapping[str, FloatArray], counts: IntArray, first: IntArray) -> Columns:
-    """Fold in machine code, in one pass a column."""
+    """Fold in machine code, one pass a column; each core takes a share of the runs."""
     from include.cascade.fold_kernel import find_extremes, sum_counts, sum_runs
 
     width = len(first)
-    high, low = np.empty(width), np.empty(width)
-    find_extremes(values["high"], values["low"], first, high, low)
+    floats = {name: np.empty(width) for name in ("high", "low", *VOLUME_COLUMNS)}
     totals = np.empty(width, dtype=np.int64)
-    sum_counts(counts, first, ABSENT_COUNT, totals)
-    columns: Columns = {"high": high, "low": low, "trade_count": totals}
-    for name in VOLUME_COLUMNS:
-        sums, inexact = np.empty(width), np.empty(width, dtype=np.bool_)
-        sum_runs(values[name], first, sums, inexact)
-        for run in np.flatnonzero(inexact).tolist():
+    inexact = {name: np.empty(width, dtype=np.bool_) for name in VOLUME_COLUMNS}
+
+    def fold(begin: int, stop: int) -> None:
+        high, low = values["high"], values["low"]
+        find_extremes(high, low, first, begin, stop, floats["high"], floats["low"])
+        sum_counts(counts, first, begin, stop, ABSENT_COUNT, totals)
+        for name in VOLUME_COLUMNS:
+            sum_runs(values[name], first, begin, stop, floats[name], inexact[name])
+
+    shares = os.cpu_count() or 1
+    edges = [width * share // shares for share in range(shares + 1)]
+    with ThreadPoolExecutor(max_workers=shares) as threads:
+        # A list, so that an error of a thread is raised.
+        list(threads.map(fold, edges[:-1], edges[1:]))
+    for name, unsure in inexact.items():
+        for run in np.flatnonzero(unsure).tolist():
             end = first[run + 1] if run + 1 < width else len(counts)
-            sums[run] = math.fsum(values[name][first[run] : end].tolist())
-        columns[name] = sums
-    return columns
+            floats[name][run] = math.fsum(values[name][first[run] : end].tolist())
+    return {**floats, "trade_count": totals}
+
+
+def join_flags(flags: IntArray, first: IntArray) -> IntArray:
+    """Return the flags that any candle of every run has."""
+    if not flags.any():
+        return np.zeros(len(first), dtype=np.int64)
+    return np.bitwise_or.reduceat(flags, first)

@@ -6,37 +6,26 @@ Buckets are half-open and anchored at the Unix epoch, UTC.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from include.cascade.buckets import cut_runs, expected_children, floor_us
 from include.cascade.exact_sum import FloatArray
-from include.cascade.fold import IntArray, fold_runs
+from include.cascade.fold import IntArray, fold_runs, join_flags
+from include.cascade.series import SeriesCandles
 from include.market.candle import (
     ABSENT_COUNT,
-    CANDLE_COLUMNS,
     COARSE_COLUMNS,
     FLOAT_COLUMNS,
+    MAX_FLAGS,
     OPTIONAL_COLUMNS,
+    PARTIAL,
+    STATED_COLUMNS,
 )
 from include.market.errors import ContractError, InvalidInputError
 from include.market.span import Span, merge_spans
 from include.market.timeframe import Timeframe
-
-
-@dataclass(frozen=True, slots=True)
-class _Buckets:
-    """Sorted children cut into buckets: bucket ``i`` is ``[first[i], first[i] + present[i])``."""
-
-    first: IntArray
-    present: IntArray
-    open_us: IntArray
-
-    @property
-    def last(self) -> IntArray:
-        """Position of each bucket's last child."""
-        return self.first + self.present - 1
 
 
 def roll_up(children: pd.DataFrame, source: Timeframe, target: Timeframe) -> pd.DataFrame:
@@ -46,6 +35,8 @@ def roll_up(children: pd.DataFrame, source: Timeframe, target: Timeframe) -> pd.
     once: neither order nor batching of the same children changes a bit. Absent children are
     allowed and counted in ``children_present``; a bucket without any yields no row. A value that
     one child lacks is absent from the bucket, for the sum of the others would pass for the whole.
+
+    The flags of all children add up, and ``PARTIAL`` joins them where children are absent.
 
     Args:
         children: candles or coarse candles of one instrument, in any order.
@@ -62,16 +53,55 @@ def roll_up(children: pd.DataFrame, source: Timeframe, target: Timeframe) -> pd.
             f"cannot roll {source.label} up to {target.label}: choose a target that whole "
             f"{source.label} candles fill"
         )
-    missing = [column for column in CANDLE_COLUMNS if column not in children.columns]
+    missing = [column for column in STATED_COLUMNS if column not in children.columns]
     if missing:
         raise ContractError(f"{source.label} children lack the columns {', '.join(missing)}")
     if children.empty:
         return _empty_coarse_frame()
     opens, order = _sort_children(children["open_time"], source)
-    values = {name: _floats(children[name])[order] for name in FLOAT_COLUMNS}
-    counts = _counts(children["trade_count"])[order]
-    expected = target.length_ms // source.length_ms
-    return _coarse_frame(_cut_buckets(opens, target), values, counts, expected)
+    cells: dict[str, FloatArray | IntArray] = {
+        name: _floats(children[name])[order] for name in FLOAT_COLUMNS
+    }
+    cells["trade_count"] = _counts(children["trade_count"])[order]
+    cells["flags"] = (
+        _flags(children["flags"])[order]
+        if "flags" in children.columns
+        else np.zeros(len(children), dtype=np.int64)
+    )
+    owners = np.zeros(len(children), dtype=np.int64)
+    return _as_frame(roll_up_series(SeriesCandles(owners, opens, cells), source, target))
+
+
+def roll_up_series(children: SeriesCandles, source: Timeframe, target: Timeframe) -> SeriesCandles:
+    """Return what ``roll_up`` does, of many instruments at once and without another look at them.
+
+    Args:
+        children: on the grid of ``source``, each once, finite where not absent.
+        source: their timeframe.
+        target: a coarser timeframe that ``source`` fills exactly.
+
+    Raises:
+        OverflowError: a sum exceeds the range of a double.
+    """
+    if not len(children):
+        none = np.empty(0, dtype=np.int64)
+        counts = {"children_present": none, "children_expected": none}
+        return SeriesCandles(children.owners, children.open_us, {**children.cells, **counts})
+    first, opens_us = cut_runs(children.owners, children.open_us, target)
+    present = np.diff(first, append=len(children))
+    expected = expected_children(opens_us, source, target)
+    values = {name: children.cells[name] for name in FLOAT_COLUMNS}
+    # Whatever is wanting in a child is wanting in the whole, however many levels lie between.
+    flags = join_flags(children.cells["flags"], first)
+    cells = {
+        "open": values["open"][first],
+        "close": values["close"][first + present - 1],
+        **fold_runs(values, children.cells["trade_count"], first),
+        "flags": flags | np.where(present < expected, PARTIAL, 0),
+        "children_present": present,
+        "children_expected": expected,
+    }
+    return SeriesCandles(children.owners[first], opens_us, cells)
 
 
 def touched_span(span: Span, target: Timeframe) -> Span:
@@ -112,7 +142,7 @@ def _sort_children(times: pd.Series, source: Timeframe) -> tuple[IntArray, IntAr
             f"was {times.dtype} with {int(times.isna().sum())} missing"
         )
     opens = pd.DatetimeIndex(times).as_unit("us").asi8
-    off_grid = opens % (source.length_ms * 1000) != 0
+    off_grid = floor_us(opens, source) != opens
     if off_grid.any():
         raise ContractError(
             f"{source.label} child at {times.iloc[int(off_grid.argmax())]} is off the grid: "
@@ -159,25 +189,22 @@ def _counts(column: pd.Series) -> IntArray:
     return counts
 
 
-def _cut_buckets(opens: IntArray, target: Timeframe) -> _Buckets:
-    length_us = target.length_ms * 1000
-    bucket = opens // length_us
-    first = np.flatnonzero(np.diff(bucket, prepend=bucket[0] - 1))
-    present = np.diff(first, append=len(opens))
-    return _Buckets(first, present, bucket[first] * length_us)
+def _flags(column: pd.Series) -> IntArray:
+    if column.dtype.kind not in "iu":
+        raise ContractError(f"children, column {column.name}: expected int64, was {column.dtype}")
+    flags = column.to_numpy(dtype=np.int64)
+    if (flags & ~MAX_FLAGS).any():
+        unknown = int(flags[(flags & ~MAX_FLAGS) != 0][0])
+        raise ContractError(
+            f"children, column {column.name}: expected a sum of flags up to {MAX_FLAGS}, was "
+            f"{unknown}"
+        )
+    return flags
 
 
-def _coarse_frame(
-    buckets: _Buckets, values: dict[str, FloatArray], counts: IntArray, expected: int
-) -> pd.DataFrame:
-    columns: dict[str, object] = {
-        "open_time": pd.to_datetime(buckets.open_us, unit="us", utc=True).as_unit("us"),
-        "open": values["open"][buckets.first],
-        "close": values["close"][buckets.last],
-        "children_present": buckets.present,
-        "children_expected": np.full(len(buckets.first), expected),
-        **fold_runs(values, counts, buckets.first),
-    }
+def _as_frame(candles: SeriesCandles) -> pd.DataFrame:
+    times = pd.to_datetime(candles.open_us, unit="us", utc=True).as_unit("us")
+    columns = {"open_time": times, **candles.cells}
     return pd.DataFrame({name: columns[name] for name in COARSE_COLUMNS})
 
 

@@ -58,13 +58,17 @@ _DETAILS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class LoadReceipt:
-    """What became of the rows handed in; they add up. ``load_id`` is None for an empty merge."""
+    """What became of the rows handed in; they add up. ``load_id`` is None for an empty merge.
+
+    ``withdrawn`` counts stored rows that were taken away because nothing is left of them.
+    """
 
     load_id: int | None
     inserted: int
     updated: int
     unchanged: int
     quarantined: int
+    withdrawn: int = 0
 
 
 @dataclass(frozen=True, slots=True)

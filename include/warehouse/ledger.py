@@ -5,7 +5,7 @@ Nothing here commits: the caller's transaction does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -15,12 +15,12 @@ from include.warehouse.engine import Connection, database_errors
 from include.warehouse.gaps import OpenGap, as_open_gap
 from include.warehouse.statements import fetch_value, statement
 
-Reason = Literal["new", "revised", "repaired"]
+Reason = Literal["new", "revised", "repaired", "withdrawn"]
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Rows of one instrument within ``span`` (half-open) were stored or replaced."""
+    """Rows of one instrument within ``span`` (half-open) were stored, replaced or taken away."""
 
     instrument_id: int
     span: Span
@@ -29,14 +29,30 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class ChangeSet:
-    """Every change a stage has not done yet, oldest first, and where its cursor goes after."""
+    """Every change a stage has not done yet, oldest first, and where its cursor goes after.
+
+    ``own`` are those of the open transaction itself; ``done_xid`` is where the cursor stands.
+    """
 
     changes: list[Change]
     upto_xid: int
+    own: list[Change] = field(default_factory=list)
+    done_xid: int = 0
+
+
+def try_lock_stage(connection: Connection, stage: str) -> bool:
+    """Keep other runs of ``stage`` waiting until the transaction ends, unless one is at work."""
+    query = statement("ledger/try_lock_stage")
+    return bool(fetch_value(connection, query, {"stage": stage}))
 
 
 def read_changes(
-    connection: Connection, stage: str, dataset: str, *, limit: int | None = None
+    connection: Connection,
+    stage: str,
+    dataset: str,
+    *,
+    limit: int | None = None,
+    own: bool = False,
 ) -> ChangeSet:
     """Return the committed changes of ``dataset`` that ``stage`` has not done yet.
 
@@ -45,7 +61,8 @@ def read_changes(
     the caller's transaction ends a second reader of the same stage waits, which keeps it from
     storing results computed from older rows; the wait assigns no transaction id, so a long
     computation before the first write holds up nobody's cursor. ``limit`` bounds the number of
-    changes, rounded up to whole transactions.
+    settled changes, rounded up to whole transactions. With ``own``, those that the open transaction
+    itself has written are read too, apart; say so to ``move_cursor`` then.
 
     Raises:
         RetryableError: another run of the stage did not end in time.
@@ -53,24 +70,31 @@ def read_changes(
     with database_errors(f"stage {stage}, reading changes of {dataset}"):
         connection.execute(statement("ledger/lock_stage"), {"stage": stage})
         rows = connection.execute(
-            statement("ledger/read_changes"), {"stage": stage, "dataset": dataset, "limit": limit}
+            statement("ledger/read_changes"),
+            {"stage": stage, "dataset": dataset, "limit": limit, "own": own},
         ).fetchall()
-    changes = [
-        Change(instrument_id, Span(to_ms(start), to_ms(end)), reason)
-        for _, instrument_id, start, end, reason in rows
-        if instrument_id is not None
-    ]
-    return ChangeSet(changes, upto_xid=int(rows[0][0]))
+    found: dict[bool, list[Change]] = {False: [], True: []}
+    for _, _, is_own, instrument_id, start, end, reason in rows:
+        if instrument_id is not None:
+            change = Change(instrument_id, Span(to_ms(start), to_ms(end)), reason)
+            found[is_own].append(change)
+    upto_xid, done_xid = int(rows[0][0]), int(rows[0][1])
+    return ChangeSet(found[False], upto_xid, found[True], done_xid)
 
 
-def move_cursor(connection: Connection, stage: str, upto_xid: int) -> None:
+def move_cursor(
+    connection: Connection, stage: str, upto_xid: int, *, ahead_of: str | None = None
+) -> None:
     """Record that ``stage`` has done every change below ``upto_xid``, with the caller's results.
+
+    ``ahead_of`` names the dataset of which it has also done what the open transaction itself has
+    written so far. The cursor cannot pass these: transactions with smaller ids may be open still.
 
     Raises:
         StaleFenceError: another run of the stage has moved further meanwhile, so that the
             results of this one may be older than what is stored; roll back.
     """
-    values = {"stage": stage, "upto_xid": str(upto_xid)}
+    values = {"stage": stage, "upto_xid": str(upto_xid), "ahead_of": ahead_of}
     if connection.execute(statement("ledger/move_cursor"), values).fetchone() is None:
         raise StaleFenceError(
             f"stage {stage}: its cursor is beyond {upto_xid} already; "
@@ -125,5 +149,16 @@ def open_gaps(
     rows = connection.execute(
         statement("ledger/open_gaps"),
         {"dataset": dataset, "due_at": due_at, "unexplained_only": unexplained_only},
+    )
+    return [as_open_gap(row) for row in rows]
+
+
+def open_gaps_from(
+    connection: Connection, dataset: str, instrument_id: int, start: datetime
+) -> list[OpenGap]:
+    """Return the gaps of one series still open at ``start`` or later, by time."""
+    rows = connection.execute(
+        statement("ledger/open_gaps_from"),
+        {"dataset": dataset, "instrument_id": instrument_id, "start": start},
     )
     return [as_open_gap(row) for row in rows]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Final
 
 import pandas as pd
@@ -14,6 +13,7 @@ from psycopg import errors
 from include.market.errors import InvalidInputError, StaleFenceError
 from include.market.span import Span, merge_spans, to_ms
 from include.market.timeframe import M1, TIMEFRAMES, Timeframe, parse_timeframe
+from include.warehouse.coarse import as_series, store_coarse
 from include.warehouse.columns import CandleColumns, columns_of
 from include.warehouse.compare import Comparison, compare_with_stored
 from include.warehouse.engine import Connection, begin_own_transaction, database_errors
@@ -31,13 +31,8 @@ from include.warehouse.merge import (
 )
 from include.warehouse.partitions import ensure_partitions
 from include.warehouse.series import Series, find_series
-from include.warehouse.settlement import Proof, SettledPart, extend_coverage, settle
-from include.warehouse.staging import (
-    bucket_spans,
-    copy_staged,
-    stage_natural,
-    stage_resolved,
-)
+from include.warehouse.settlement import SettledPart, settle
+from include.warehouse.staging import bucket_spans, copy_staged, stage_natural
 from include.warehouse.statements import statement
 
 _RETRIES: Final = 4
@@ -129,34 +124,32 @@ def merge_coarse(
 
     ``frame`` is a coarse frame with a column ``instrument_id``, in any order. ``spans`` says, per
     instrument, which whole buckets were rolled up, those without any child included; without it,
-    those of the frame. Buckets whose minutes are all proven become coverage of this dataset.
+    those of the frame; what is stored in them and was not computed again is withdrawn. Buckets
+    whose minutes are all proven become coverage of this dataset.
 
     Raises:
         ContractError: the frame has other columns, or a constraint refused a row.
         RetryableError: the database was lost or too busy; roll back.
     """
-    rows = stage_resolved(frame)
     rolled_up = bucket_spans(frame, timeframe) if spans is None else spans
-    with database_errors(f"merge of {rows.count} candles {timeframe.label}"):
-        receipt = LoadReceipt(None, 0, 0, 0, 0)
-        spoken_for = merge_spans(part for parts in rolled_up.values() for part in parts)
-        if spoken_for:
-            span = Span(spoken_for[0].start_ms, spoken_for[-1].end_ms)
+    rebuilt = [(owner, span) for owner, parts in rolled_up.items() for span in parts]
+    with database_errors(f"merge of {len(frame)} candles {timeframe.label}"):
+        for span in merge_spans(span for _, span in rebuilt):
             ensure_partitions(connection, [timeframe], span)
-            owners = frame["instrument_id"].unique().tolist()
-            lock_series(connection, dataset_of(timeframe), owners)
-            copy_staged(connection, rows)
-            receipt = merge_staged(connection, Batch(timeframe, span, source, run_id, rows.count))
-        proofs = [
-            Proof(
-                instrument_id,
-                _proven_buckets(connection, timeframe, instrument_id, parts),
-                receipt.load_id,
-            )
-            for instrument_id, parts in rolled_up.items()
+        proven = [
+            (owner, span)
+            for owner, parts in rolled_up.items()
+            for span in _proven_buckets(connection, timeframe, owner, parts)
         ]
-        extend_coverage(connection, dataset_of(timeframe), proofs)
-    return receipt
+    return store_coarse(
+        connection,
+        timeframe,
+        as_series(frame),
+        rebuilt,
+        proven=proven,
+        run_id=run_id,
+        source=source,
+    )
 
 
 def _load(connection: Connection, work: _Work) -> LoadReceipt:
@@ -235,7 +228,7 @@ def _find_holes(
         "instrument_id": instrument_id,
         "span_start": span.start_time,
         "span_end": span.end_time,
-        "length": timedelta(milliseconds=timeframe.length_ms),
+        "length": timeframe.interval,
     }
     query = statement("market/find_holes").format(table=candle_table(timeframe))
     return [Span(to_ms(start), to_ms(end)) for start, end in connection.execute(query, values)]

@@ -26,12 +26,16 @@ def merge_statement(table: LoadableTable) -> sql.Composed:
     also = [_keep_revisions(table)] if table.revisions else []
     also += [_tell_changes(table)] if table.tells_changes else []
     stated = [name for name in table.lineage if name != "revision"]
+    columns = [*table.stored, *stated]
+    values = [listed(table.stored, "judged"), *(sql.Placeholder(name) for name in stated)]
+    if table.revisions:
+        columns.append("revision")
+        values.append(sql.SQL("coalesce(withdrawn.revision, 0) + 1"))
     return statement("market/merge_rows").format(
         table=table_name(table),
-        columns=listed([*table.stored, *stated]),
-        judged_values=COMMA.join(
-            [listed(table.stored, "judged"), *(sql.Placeholder(name) for name in stated)]
-        ),
+        columns=listed(columns),
+        judged_values=COMMA.join(values),
+        numbered_on=_number_on(table) if table.revisions else sql.SQL(""),
         judged_key=listed(table.key, "judged"),
         key=listed(table.key),
         action=_action(table),
@@ -91,6 +95,25 @@ def _keep_revisions(table: LoadableTable) -> sql.Composed:
         revisions=sql.Identifier(schema, name),
         columns=listed([*marks, *table.key, *table.values, *kept]),
         old_values=COMMA.join(old),
+    )
+
+
+def _number_on(table: LoadableTable) -> sql.Composed:
+    if table.revisions is None:
+        raise LookupError(f"{table.full_name} keeps no revisions")
+    return statement("market/number_on").format(
+        listed_key=listed(table.key),
+        revisions=sql.Identifier(*table.revisions.table.split(".")),
+        of_this_table=sql.SQL(" AND ").join(
+            sql.SQL("{} = {}").format(sql.Identifier(name), sql.Literal(mark))
+            for name, mark in table.revisions.marks.items()
+        ),
+        same_key=sql.SQL(" AND ").join(
+            sql.SQL("{} = {}").format(
+                sql.Identifier("judged", name), sql.Identifier("withdrawn", name)
+            )
+            for name in table.key
+        ),
     )
 
 

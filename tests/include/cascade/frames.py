@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from typing import Any
 
 import pandas as pd
@@ -12,7 +14,11 @@ from include.market.candle import (
     ABSENT_COUNT,
     CANDLE_COLUMNS,
     COARSE_COLUMNS,
+    MAX_FLAGS,
     OPTIONAL_COLUMNS,
+    PARTIAL,
+    SNAPPED,
+    TRUNCATED,
     VOLUME_COLUMNS,
 )
 from include.market.timeframe import H4, M1, M5, M30, Timeframe
@@ -24,12 +30,12 @@ ANCHORS_MS = [0, -86_400_000 * 400, 1_709_164_800_000 - H4.length_ms]
 
 
 def frame_of(rows: list[dict[str, Any]], columns: tuple[str, ...] = CANDLE_COLUMNS) -> pd.DataFrame:
-    """Return plain rows (open_time in epoch ms) as a typed frame."""
-    frame = pd.DataFrame(rows, columns=list(columns))
+    """Return plain rows (open_time in epoch ms) as a typed frame; a row has no flags by itself."""
+    frame = pd.DataFrame([{"flags": 0, **row} for row in rows], columns=list(columns))
     frame["open_time"] = pd.to_datetime(
         frame["open_time"].astype("int64"), unit="ms", utc=True
     ).astype("datetime64[us, UTC]")
-    counts = ("trade_count", "children_present", "children_expected")
+    counts = ("trade_count", "flags", "children_present", "children_expected")
     return frame.astype(
         {name: "int64" if name in counts else "float64" for name in columns if name != "open_time"}
     )
@@ -61,6 +67,8 @@ def roll_up_naively(
                 for name in OPTIONAL_COLUMNS
                 if any(is_absent(child[name]) for child in children)
             },
+            "flags": functools.reduce(operator.or_, (child["flags"] for child in children))
+            | (PARTIAL if len(children) < target.length_ms // source.length_ms else 0),
             "children_present": len(children),
             "children_expected": target.length_ms // source.length_ms,
         }
@@ -102,6 +110,7 @@ def children(draw: st.DrawFn, source: Timeframe, target: Timeframe) -> list[dict
             **{name: draw(prices) for name in ("open", "high", "low", "close")},
             **{name: draw(volumes) for name in VOLUME_COLUMNS},
             "trade_count": draw(st.integers(min_value=0, max_value=10**12)),
+            "flags": draw(st.sampled_from([0, 0, 0, SNAPPED, TRUNCATED, MAX_FLAGS])),
             **{name: absence_of(name) for name in lacking},
             **{
                 name: absence_of(name)

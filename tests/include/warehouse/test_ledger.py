@@ -222,6 +222,7 @@ def test_the_reasons_are_those_the_table_allows(connection: Connection) -> None:
         "new",
         "revised",
         "repaired",
+        "withdrawn",
     }
 
 

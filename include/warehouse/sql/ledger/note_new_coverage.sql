@@ -1,5 +1,26 @@
 -- Files a change for spans newly proven in which their load wrote no row; leans on coverage_pkey and
 -- change_load.
+WITH told AS (
+    SELECT
+        load_id,
+        instrument_id,
+        range_agg(proven) AS proven
+    FROM unnest(
+        %(load_ids)s::bigint[], %(instrument_ids)s::integer[], %(proven)s::tstzmultirange[]
+    ) AS stated (load_id, instrument_id, proven)
+    GROUP BY load_id, instrument_id
+),
+
+written AS (
+    SELECT
+        load_id,
+        instrument_id,
+        range_agg(tstzrange(span_start, span_end)) AS spans
+    FROM ledger.change
+    WHERE load_id = ANY(%(load_ids)s::bigint[])
+    GROUP BY load_id, instrument_id
+)
+
 INSERT INTO ledger.change (dataset, instrument_id, span_start, span_end, reason, load_id)
 SELECT
     %(dataset)s,
@@ -8,23 +29,11 @@ SELECT
     upper(part),
     'new',
     told.load_id
-FROM unnest(
-    %(load_ids)s::bigint[], %(instrument_ids)s::integer[], %(proven)s::tstzmultirange[]
-) AS told (load_id, instrument_id, proven)
+FROM told
+LEFT JOIN ledger.coverage AS known
+    ON known.dataset = %(dataset)s AND told.instrument_id = known.instrument_id
+LEFT JOIN written
+    ON told.load_id = written.load_id AND told.instrument_id = written.instrument_id
 CROSS JOIN LATERAL unnest(
-    told.proven
-    - coalesce(
-        (
-            SELECT covered FROM ledger.coverage
-            WHERE dataset = %(dataset)s AND instrument_id = told.instrument_id
-        ),
-        '{}'
-    )
-    - coalesce(
-        (
-            SELECT range_agg(tstzrange(span_start, span_end)) FROM ledger.change
-            WHERE load_id = told.load_id AND instrument_id = told.instrument_id
-        ),
-        '{}'
-    )
+    told.proven - coalesce(known.covered, '{}') - coalesce(written.spans, '{}')
 ) AS part

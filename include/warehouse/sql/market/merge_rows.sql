@@ -4,6 +4,7 @@ WITH merged AS (
     INSERT INTO {table} AS stored ({columns})
     SELECT {judged_values}
     FROM pg_temp.judged_rows AS judged
+    {numbered_on}
     WHERE judged.fate IN ('new', 'revised')
     ORDER BY {judged_key}
     ON CONFLICT ({key}) {action}

@@ -10,12 +10,16 @@ from include.jobs.deliver import deliver_once
 from include.jobs.storage import OpenPath, read_frame, write_frame
 from include.market.errors import CandlewickError
 from include.market.settings import Settings
+from include.market.span import Span
 from include.market.timeframe import parse_timeframe
 from include.notify.sender import Message, Sender
 from include.quality.gate import LandedBatch, judge_batches
+from include.quality.outcome import SuiteOutcome, add_entries
+from include.quality.suites import LANDED_CANDLES
 from include.quality.verdict import Verdict
 from include.warehouse.engine import Connection
 from include.warehouse.landing import Landing, get_landing, mark_checked
+from include.warehouse.quality_runs import write_quality_run
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +43,8 @@ def check_landings(
             for landing, stored in zip(group, frames, strict=True)
         ]
         verdicts = judge_batches(batches, timeframe=parse_timeframe(group[0].timeframe))
+        with conn.transaction():
+            write_quality_run(conn, _outcome(group, verdicts), failures_only=True)
         for landing, verdict in zip(group, verdicts, strict=True):
             held = verdict.refused_share > settings.block_share
             _keep(conn, open_path, landing, verdict, held)
@@ -85,6 +91,29 @@ def _keep(
             quarantined=verdict.refused,
             payload_sha256=landing.payload_sha256,
         )
+
+
+def _outcome(landings: Sequence[Landing], verdicts: Sequence[Verdict]) -> SuiteOutcome:
+    """Return a run of the gate as one outcome: what its batches were found to hold, added up."""
+    rows = sum(verdict.results["rows"] for verdict in verdicts)
+    ids = [landing.landing_id for landing in landings]
+    return SuiteOutcome(
+        checkpoint="gate",
+        suite=LANDED_CANDLES,
+        dataset=landings[0].dataset,
+        batch=f"landing {ids[0]}" if len(ids) == 1 else f"{len(ids)} landings from {min(ids)}",
+        span=Span(
+            min(landing.span.start_ms for landing in landings),
+            max(landing.span.end_ms for landing in landings),
+        ),
+        rows=rows,
+        engine=verdicts[0].results["engine"],
+        run_at=None,
+        expectations=[
+            add_entries(entries, rows)
+            for entries in zip(*(one.results["expectations"] for one in verdicts), strict=True)
+        ],
+    )
 
 
 def _tell(conn: Connection, sender: Sender, message: Message) -> None:

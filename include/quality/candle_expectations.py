@@ -1,126 +1,79 @@
-"""Expectations that Great Expectations does not bring: what is stated, the time grid, trade counts.
+"""Expectations about candles: order of prices, units, counts, and what their children say.
 
-Each is a metric (which rows are as expected) and an expectation class naming it, as the Great
-Expectations documentation on custom map expectations describes. Importing this module registers
-both. The base classes are untyped for us, hence the ignores.
+Built as ``row_expectations`` describes.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import pandas as pd
 from great_expectations.execution_engine import PandasExecutionEngine
-from great_expectations.expectations.expectation import (
-    ColumnMapExpectation,
-    MulticolumnMapExpectation,
-)
 from great_expectations.expectations.metrics.map_metric_provider import (
-    ColumnMapMetricProvider,
     MulticolumnMapMetricProvider,
-    column_condition_partial,
     multicolumn_condition_partial,
 )
 
-from include.market.candle import DECLARABLE_COLUMNS
+from include.quality.row_expectations import Real, RowExpectation, Whole
 
-ABSENT = "absent"
-"""Name of the column that tells, row by row, what the row's source never states: bits added up."""
-
-ABSENT_BITS = {name: 1 << place for place, name in enumerate(DECLARABLE_COLUMNS)}
+CHILDREN: Final = "children_"
+"""Prefix of the columns that hold what a candle's stored children add up to."""
 
 
-class DueRowValuesStated(MulticolumnMapMetricProvider):  # type: ignore[misc]
-    """Rows whose every value is a time or a finite number, but for the columns declared absent."""
+class CandlesOrdered(MulticolumnMapMetricProvider):  # type: ignore[misc]
+    """Rows whose open and close lie within low and high."""
 
-    condition_metric_name = "multicolumn_values.candlewick_stated"
+    condition_metric_name = "multicolumn_values.candlewick_ordered"
 
     @multicolumn_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
     def _pandas(cls, column_list: pd.DataFrame, **kwargs: Any) -> pd.Series:
-        kept = pd.Series(True, index=column_list.index)
-        for name in column_list.columns.drop(ABSENT):
-            column = column_list[name]
-            stated = column.notna() if column.dtype.kind == "M" else column.abs() < np.inf
-            kept &= stated | _is_declared(column_list, name)
-        return kept
+        opened, high, low, close = (column_list.iloc[:, place] for place in range(4))
+        # Of open and close the known one counts where the other is missing.
+        lowest = pd.Series(np.fmin(opened, close), index=column_list.index)
+        highest = pd.Series(np.fmax(opened, close), index=column_list.index)
+        return ~(lowest.lt(low) | highest.gt(high))
 
 
-class ExpectDueRowValuesToBeStated(MulticolumnMapExpectation):  # type: ignore[misc]
-    """Expect a value in every column of ``column_list`` that ``ABSENT``, its last, does not name.
+class ExpectCandlesToBeOrdered(RowExpectation):
+    """OHLC order: expect, in ``column_list`` (open, high, low, close), low <= open, close <= high.
 
-    A value is a time, or a number that is neither NaN nor infinite.
+    What is missing breaks no order.
     """
 
-    map_metric: ClassVar[str] = "multicolumn_values.candlewick_stated"
+    map_metric: ClassVar[str] = "multicolumn_values.candlewick_ordered"
 
 
-class AbsentRowValuesMissing(MulticolumnMapMetricProvider):  # type: ignore[misc]
-    """Rows that hold nothing in the columns declared absent."""
+class QuoteVolumePlausible(MulticolumnMapMetricProvider):  # type: ignore[misc]
+    """Rows whose quote volume is what their volume was worth somewhere between low and high."""
 
-    condition_metric_name = "multicolumn_values.candlewick_absent"
-
-    @multicolumn_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
-    def _pandas(cls, column_list: pd.DataFrame, **kwargs: Any) -> pd.Series:
-        kept = pd.Series(True, index=column_list.index)
-        for name in column_list.columns.drop(ABSENT):
-            kept &= column_list[name].isna() | ~_is_declared(column_list, name)
-        return kept
-
-
-class ExpectAbsentRowValuesToBeMissing(MulticolumnMapExpectation):  # type: ignore[misc]
-    """Expect nothing in those columns of ``column_list`` that ``ABSENT``, its last, names."""
-
-    map_metric: ClassVar[str] = "multicolumn_values.candlewick_absent"
-
-
-def _is_declared(rows: pd.DataFrame, name: str) -> pd.Series:
-    return (rows[ABSENT] & ABSENT_BITS.get(name, 0)).ne(0)
-
-
-class RowValuesBetween(MulticolumnMapMetricProvider):  # type: ignore[misc]
-    """Rows with no value outside the limits; a missing value is not outside."""
-
-    condition_metric_name = "multicolumn_values.candlewick_between"
-    condition_value_keys = ("min_value", "max_value")
+    condition_metric_name = "multicolumn_values.candlewick_quote_volume"
+    condition_value_keys = ("tolerance", "step")
 
     @multicolumn_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
     def _pandas(
-        cls,
-        column_list: pd.DataFrame,
-        min_value: float,
-        max_value: float,
-        **kwargs: Any,
+        cls, column_list: pd.DataFrame, tolerance: float, step: float, **kwargs: Any
     ) -> pd.Series:
-        return ~(column_list.lt(min_value) | column_list.gt(max_value)).any(axis=1)
+        low, high, volume, quote, count = (column_list.iloc[:, place] for place in range(5))
+        slack = count * step
+        with np.errstate(invalid="ignore", over="ignore"):
+            least = low * volume * (1 - tolerance) - slack
+            most = high * volume * (1 + tolerance) + slack
+        return ~(quote.lt(least) | quote.gt(most))
 
 
-class ExpectRowValuesToBeBetween(MulticolumnMapExpectation):  # type: ignore[misc]
-    """Expect no value of ``column_list`` below ``min_value`` or above ``max_value``."""
+class ExpectQuoteVolumeToMatchPrices(RowExpectation):
+    """Unit of volumes: expect the quote volume within low..high times the volume.
 
-    min_value: float
-    max_value: float
-    map_metric: ClassVar[str] = "multicolumn_values.candlewick_between"
-    success_keys: ClassVar[tuple[str, ...]] = ("mostly", "min_value", "max_value")
+    ``column_list`` is low, high, volume, quote_volume, trade_count. ``tolerance`` is relative;
+    ``step`` is what each trade may have been rounded by, in quote units. Contracts instead of
+    coins, or base and quote in each other's place, are off by far more.
+    """
 
-
-class ColumnValuesOnGrid(ColumnMapMetricProvider):  # type: ignore[misc]
-    """Times that are a whole number of candles after the Unix epoch."""
-
-    condition_metric_name = "column_values.candlewick_on_grid"
-    condition_value_keys = ("length_us",)
-
-    @column_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
-    def _pandas(cls, column: pd.Series, length_us: int, **kwargs: Any) -> pd.Series:
-        return column.astype("int64").mod(length_us).eq(0)
-
-
-class ExpectColumnValuesToFallOnGrid(ColumnMapExpectation):  # type: ignore[misc]
-    """Expect times (microseconds, UTC) that are multiples of ``length_us`` since the epoch."""
-
-    length_us: int
-    map_metric: ClassVar[str] = "column_values.candlewick_on_grid"
-    success_keys: ClassVar[tuple[str, ...]] = ("mostly", "length_us")
+    tolerance: Real
+    step: Real
+    map_metric: ClassVar[str] = "multicolumn_values.candlewick_quote_volume"
+    success_keys: ClassVar[tuple[str, ...]] = ("mostly", "tolerance", "step")
 
 
 class TradeCountFollowsVolume(MulticolumnMapMetricProvider):  # type: ignore[misc]
@@ -133,12 +86,43 @@ class TradeCountFollowsVolume(MulticolumnMapMetricProvider):  # type: ignore[mis
     def _pandas(cls, column_list: pd.DataFrame, max_count: int, **kwargs: Any) -> pd.Series:
         volume, count = column_list.iloc[:, 0], column_list.iloc[:, 1]
         whole = count.between(0, max_count) & count.mod(1).eq(0)
-        return whole & volume.eq(0).eq(count.eq(0))
+        return volume.isna() | count.isna() | (whole & volume.eq(0).eq(count.eq(0)))
 
 
-class ExpectTradeCountToFollowVolume(MulticolumnMapExpectation):  # type: ignore[misc]
+class ExpectTradeCountToFollowVolume(RowExpectation):
     """Expect, in ``column_list`` (volume, trade count), a whole count, zero iff no volume."""
 
-    max_count: int
+    max_count: Whole
     map_metric: ClassVar[str] = "multicolumn_values.candlewick_trade_count"
     success_keys: ClassVar[tuple[str, ...]] = ("mostly", "max_count")
+
+
+class CandlesMatchChildren(MulticolumnMapMetricProvider):  # type: ignore[misc]
+    """Rows that say what their stored children add up to."""
+
+    condition_metric_name = "multicolumn_values.candlewick_children"
+    condition_value_keys = ("tolerance",)
+
+    @multicolumn_condition_partial(engine=PandasExecutionEngine)  # type: ignore[untyped-decorator]
+    def _pandas(cls, column_list: pd.DataFrame, tolerance: float, **kwargs: Any) -> pd.Series:
+        kept = pd.Series(True, index=column_list.index)
+        own = [name for name in column_list if f"{CHILDREN}{name}" in column_list]
+        for name in own:
+            stated, summed = column_list[name], column_list[f"{CHILDREN}{name}"]
+            apart = (stated - summed).abs()
+            kept &= ~(apart > tolerance * summed.abs()) & ~(summed.notna() & stated.isna())
+        return kept
+
+
+class ExpectCandlesToMatchChildren(RowExpectation):
+    """Cross-resolution consistency: expect each column to equal its ``children_`` twin.
+
+    ``column_list`` holds, say, ``open`` and ``children_open``: the open of the first child; high
+    and low are the extremes, close that of the last, the others sums. ``tolerance`` is relative:
+    sums of doubles depend on the order of adding, in the last digits only. A missing twin says
+    nothing: the children do not state it, or are still on their way.
+    """
+
+    tolerance: Real
+    map_metric: ClassVar[str] = "multicolumn_values.candlewick_children"
+    success_keys: ClassVar[tuple[str, ...]] = ("mostly", "tolerance")

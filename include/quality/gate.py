@@ -12,6 +12,7 @@ import pandas as pd
 
 from include.market.span import Span
 from include.market.timeframe import Timeframe
+from include.quality.alignment import align_landed
 from include.quality.expectations import run_suite
 from include.quality.landed import Terms, normalise_landed
 from include.quality.verdict import Verdict, settle_verdict
@@ -40,12 +41,10 @@ def judge_batches(batches: Sequence[LandedBatch], *, timeframe: Timeframe) -> li
             candle needs is declared absent.
         FinalError: Great Expectations could not evaluate the suite.
     """
+    every = [Terms(timeframe, one.span, one.server_time_ms, one.absent) for one in batches]
     todo = [
-        (
-            normalise_landed(batch.frame),
-            Terms(timeframe, batch.span, batch.server_time_ms, batch.absent),
-        )
-        for batch in batches
+        (align_landed(normalise_landed(one.frame), terms), terms)
+        for one, terms in zip(batches, every, strict=True)
     ]
     return [
         settle_verdict(frame, findings, terms)

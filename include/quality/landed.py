@@ -65,13 +65,18 @@ def normalise_landed(frame: pd.DataFrame) -> pd.DataFrame:
             f"landed frame lacks {', '.join(missing)}: expected the columns "
             f"{', '.join(LANDED_COLUMNS)}; fetch the batch again with the current parser"
         )
-    columns: dict[str, object] = {name: _as_float(frame[name]) for name in NUMBER_COLUMNS}
-    columns |= {name: _as_time(frame[name]) for name in TIME_COLUMNS}
+    columns: dict[str, object] = {name: as_float(frame[name]) for name in NUMBER_COLUMNS}
+    columns |= {name: as_time(frame[name]) for name in TIME_COLUMNS}
     columns["raw"] = frame["raw"].to_numpy(dtype=object)
     return pd.DataFrame({name: columns[name] for name in LANDED_COLUMNS})
 
 
-def _as_float(column: pd.Series) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def as_float(column: pd.Series) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return a column of numbers as float64, NaN where there is none.
+
+    Raises:
+        ContractError: it holds something else.
+    """
     dtype = column.dtype
     numeric = is_numeric_dtype(dtype) and not is_bool_dtype(dtype) and not is_complex_dtype(dtype)
     if numeric:
@@ -81,7 +86,12 @@ def _as_float(column: pd.Series) -> np.ndarray[tuple[int], np.dtype[np.float64]]
     raise _wrong_type(column, "float64")
 
 
-def _as_time(column: pd.Series) -> pd.DatetimeIndex:
+def as_time(column: pd.Series) -> pd.DatetimeIndex:
+    """Return a column of aware times as ``datetime64[us, UTC]``, NaT where there is none.
+
+    Raises:
+        ContractError: it holds something else, or fractions of a microsecond.
+    """
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         index = pd.DatetimeIndex(column).tz_convert("UTC")
         exact = index.as_unit("us")

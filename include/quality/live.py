@@ -7,6 +7,7 @@ import pandas as pd
 
 from include.market.span import Span
 from include.market.timeframe import Timeframe
+from include.quality.alignment import align_landed
 from include.quality.details import SHOWN_COLUMNS
 from include.quality.landed import Terms, normalise_landed
 from include.quality.rules import RULES, count_out_of_order, find_breaches
@@ -28,7 +29,7 @@ def judge_live_candles(
             every candle needs is declared absent.
     """
     terms = Terms(timeframe, span, server_time_ms, absent)
-    batch = normalise_landed(frame)
+    batch = align_landed(normalise_landed(frame), terms)
     breaches = find_breaches(batch, terms)
     findings = Findings(
         engine="numpy",

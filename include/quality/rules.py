@@ -23,6 +23,7 @@ from include.quality.landed import NUMBER_COLUMNS, TIME_COLUMNS, Terms
 BoolArray: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 IntArray: TypeAlias = np.ndarray[tuple[int], np.dtype[np.int64]]
 FloatArray: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
+ObjectArray: TypeAlias = np.ndarray[tuple[int], np.dtype[np.object_]]
 Breaches: TypeAlias = dict[str, BoolArray]
 
 RULES = (
@@ -36,6 +37,10 @@ RULES = (
     "taker_volume",
     "quote_volume_unit",
     "trade_count",
+    # A format that changes its unit halfway is not to be trusted anywhere; a slip only where it is.
+    "mixed_units",
+    "time_unit",
+    "snap_conflict",
     "off_grid",
     "truncated_candle",
     "outside_span",
@@ -48,6 +53,9 @@ RULES = (
 
 BENIGN_RULES = frozenset({"outside_span", "unfinished", "duplicate_row"})
 """Refusals that healthy paging causes: counted, but no reason to hold a batch back."""
+
+TIME_UNIT, MIXED_UNITS, SNAP_CONFLICT = 1, 2, 3
+"""Codes of the column ``misfit``: times that cannot be judged from their row alone."""
 
 MIN_PRICE = 1e-12
 """Smallest price stored, so that no accepted row can fail the warehouse's own check."""
@@ -63,7 +71,7 @@ QUOTE_STEP = 1e-8
 
 
 def find_breaches(batch: pd.DataFrame, terms: Terms) -> Breaches:
-    """Return a breach mask per rule for a normalised landed frame.
+    """Return a breach mask per rule for an aligned landed frame (``alignment.align_landed``).
 
     ``duplicate_key`` marks every row that shares its open time with another one; which of them
     is kept is settled with the verdict.
@@ -134,20 +142,25 @@ def _implausible_count(volume: FloatArray, count: FloatArray) -> BoolArray:
 
 def _time_breaches(batch: pd.DataFrame, terms: Terms) -> Breaches:
     opens, opened = _epoch_us(batch["open_time"])
-    if "close_time" in terms.absent:
-        closes, closed = opens + terms.length_us - 1000, opened
-    else:
-        closes, closed = _epoch_us(batch["close_time"])
+    ends, ended = _epoch_us(batch["end_time"])
+    misfit, flags = batch["misfit"].to_numpy(), batch["flags"].to_numpy()
     span, server_us = terms.span, terms.server_time_ms * 1000
     # One candle of grace: a minute may turn between asking for the time and for the candles.
     latest_us = server_us + terms.length_us
     inside = (opens >= span.start_ms * 1000) & (opens < span.end_ms * 1000)
     return {
+        "mixed_units": misfit == MIXED_UNITS,
+        "time_unit": misfit == TIME_UNIT,
+        "snap_conflict": misfit == SNAP_CONFLICT,
         "off_grid": opened & (opens % terms.length_us != 0),
-        "truncated_candle": opened & closed & (closes != opens + terms.length_us - 1000),
+        # What was flagged has been found to have the length it should.
+        "truncated_candle": opened
+        & ended
+        & (flags == 0)
+        & (ends != opens + terms.length_us - 1000),
         "outside_span": opened & ~inside,
         "in_future": opened & (opens > latest_us),
-        "unfinished": closed & (closes >= server_us),
+        "unfinished": ended & (ends >= server_us),
         "duplicate_key": opened & batch["open_time"].duplicated(keep=False).to_numpy(),
     }
 

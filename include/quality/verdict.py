@@ -11,7 +11,15 @@ import pandas as pd
 from include.market.candle import ABSENT_COUNT, CANDLE_COLUMNS, VALUE_COLUMNS
 from include.quality.details import Refusals, describe_refusals, show_examples
 from include.quality.landed import Terms
-from include.quality.rules import BENIGN_RULES, RULES, BoolArray, Breaches, IntArray
+from include.quality.outcome import Severity
+from include.quality.rules import (
+    BENIGN_RULES,
+    RULES,
+    BoolArray,
+    Breaches,
+    IntArray,
+    ObjectArray,
+)
 
 SUITE_NAME = "candles"
 OUT_OF_ORDER = "out_of_order"
@@ -62,11 +70,14 @@ class Verdict:
     refused_share: float
 
 
-def severity(rule: str) -> str:
-    """Return how grave a breach of ``rule`` is: ``critical``, ``warning`` or ``info``."""
+def severity(rule: str) -> Severity:
+    """Return how grave a breach of ``rule`` is.
+
+    Rows that healthy paging brings along are refused as well, but hold no batch back.
+    """
     if rule == OUT_OF_ORDER:
         return "info"
-    return "warning" if rule in BENIGN_RULES else "critical"
+    return "warn" if rule in BENIGN_RULES else "block"
 
 
 def settle_verdict(batch: pd.DataFrame, findings: Findings, terms: Terms) -> Verdict:
@@ -78,9 +89,9 @@ def settle_verdict(batch: pd.DataFrame, findings: Findings, terms: Terms) -> Ver
     """
     rule_of_row, kept_row = _name_refusals(batch, findings.breaches)
     rows = np.flatnonzero(rule_of_row < ACCEPTED)
-    names = [RULES[number] for number in rule_of_row[rows].tolist()]
-    refusals = Refusals(rows, names, kept_row[rows])
-    counts = {rule: names.count(rule) for rule in RULES if rule in names}
+    refusals = Refusals(rows, rule_of_row[rows], kept_row[rows])
+    tally = np.bincount(refusals.rules, minlength=ACCEPTED).tolist()
+    counts = {rule: count for rule, count in zip(RULES, tally, strict=True) if count}
     benign = sum(count for rule, count in counts.items() if rule in BENIGN_RULES)
     faulty = len(rows) - benign
     share = faulty / (len(batch) - benign) if faulty else 0.0
@@ -125,16 +136,17 @@ def _name_refusals(batch: pd.DataFrame, breaches: Breaches) -> tuple[IntArray, I
 
 
 def _candle_frame(batch: pd.DataFrame, accepted: BoolArray) -> pd.DataFrame:
-    frame = batch.loc[accepted, list(CANDLE_COLUMNS)].sort_values("open_time", ignore_index=True)
+    stated = batch.loc[accepted, [name for name in CANDLE_COLUMNS if name in batch.columns]]
+    frame = stated.sort_values("open_time", ignore_index=True)
     frame["trade_count"] = frame["trade_count"].fillna(ABSENT_COUNT).astype("int64")
-    return frame
+    return frame if "flags" in frame else frame.assign(flags=np.int64(0))
 
 
-def _refused_frame(batch: pd.DataFrame, refusals: Refusals, details: list[str]) -> pd.DataFrame:
+def _refused_frame(batch: pd.DataFrame, refusals: Refusals, details: ObjectArray) -> pd.DataFrame:
     frame = batch.loc[refusals.rows, ["open_time", "raw"]].reset_index(drop=True)
     epoch_us = frame["open_time"].astype("int64")
     frame["open_time"] = frame["open_time"].where(epoch_us.between(FIRST_US, LAST_US))
-    frame["rule"] = pd.Series(refusals.rules, dtype=object)
+    frame["rule"] = pd.Series(np.array(RULES, dtype=object)[refusals.rules], dtype=object)
     frame["detail"] = pd.Series(details, dtype=object)
     return frame
 

@@ -8,15 +8,13 @@ from typing import Any
 from include.market.candle import PRICE_COLUMNS, VALUE_COLUMNS, VOLUME_COLUMNS
 from include.market.span import Span
 from tests.include.quality.landed_frames import MINUTE_MS
+from tests.include.quality.naive_alignment import align
 
 Row = dict[str, Any]
 
 
 def broken_rules(row: Row, span: Span, server_ms: int, absent: tuple[str, ...] = ()) -> list[str]:
-    """Return the rules one landed row breaks by itself, in their fixed order."""
-    closes = row["close_time"]
-    if "close_time" in absent:
-        closes = None if row["open_time"] is None else row["open_time"] + MINUTE_MS - 1
+    """Return the rules one aligned row breaks, in their fixed order."""
     checks = {
         "not_a_number": _is_unknown(row, absent),
         "undeclared_value": any(row[name] is not None for name in absent),
@@ -27,7 +25,8 @@ def broken_rules(row: Row, span: Span, server_ms: int, absent: tuple[str, ...] =
         or _greater(row["taker_buy_quote_volume"], row["quote_volume"]),
         "quote_volume_unit": _is_other_unit(row),
         "trade_count": _is_odd_count(row["volume"], row["trade_count"]),
-        **_broken_time_rules(row["open_time"], closes, span, server_ms),
+        **{name: row["misfit"] == name for name in ("mixed_units", "time_unit", "snap_conflict")},
+        **_broken_time_rules(row, span, server_ms),
     }
     return [rule for rule, broken in checks.items() if broken]
 
@@ -35,7 +34,8 @@ def broken_rules(row: Row, span: Span, server_ms: int, absent: tuple[str, ...] =
 def name_refusals(
     rows: list[Row], span: Span, server_ms: int, absent: tuple[str, ...] = ()
 ) -> list[str | None]:
-    """Return each row's refusal by name, None where it is accepted."""
+    """Return each landed row's refusal by name, None where it is accepted."""
+    rows = align(rows, span, server_ms, absent)
     names: list[str | None] = [
         next(iter(broken_rules(row, span, server_ms, absent)), None) for row in rows
     ]
@@ -87,13 +87,13 @@ def _is_odd_count(volume: float | None, count: float | None) -> bool:
     return not whole or (volume == 0) != (count == 0)
 
 
-def _broken_time_rules(
-    opens: int | None, closes: int | None, span: Span, server_ms: int
-) -> dict[str, bool]:
+def _broken_time_rules(row: Row, span: Span, server_ms: int) -> dict[str, bool]:
+    opens, closes = row["open_time"], row["end"]
     return {
         "off_grid": opens is not None and opens % MINUTE_MS != 0,
         "truncated_candle": opens is not None
         and closes is not None
+        and row["flags"] == 0
         and closes != opens + MINUTE_MS - 1,
         "outside_span": opens is not None and not span.start_ms <= opens < span.end_ms,
         "in_future": opens is not None and opens > server_ms + MINUTE_MS,

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from include.market.candle import DECLARABLE_COLUMNS
 from include.market.errors import ContractError
 from include.market.timeframe import M1
+from include.quality.alignment import align_landed
 from include.quality.landed import Terms, normalise_landed
 from include.quality.rules import BENIGN_RULES, RULES, count_out_of_order, find_breaches
 from tests.include.quality.landed_frames import (
@@ -18,18 +19,21 @@ from tests.include.quality.landed_frames import (
     row,
     server_times,
 )
+from tests.include.quality.naive_alignment import align
 from tests.include.quality.naive_judge import broken_rules
 
 TERMS = Terms(M1, minutes(10), FAR_FUTURE_MS)
 
 
 def broken(terms: Terms = TERMS, **changes: Any) -> list[str]:
-    breaches = find_breaches(normalise_landed(landed([row(3, **changes)])), terms)
+    breaches = find_breaches(
+        align_landed(normalise_landed(landed([row(3, **changes)])), terms), terms
+    )
     return [rule for rule in RULES if rule in breaches and breaches[rule][0]]
 
 
 def test_every_rule_but_the_settled_one_has_a_mask_and_benign_rules_exist() -> None:
-    breaches = find_breaches(normalise_landed(landed([])), TERMS)
+    breaches = find_breaches(align_landed(normalise_landed(landed([])), TERMS), TERMS)
     assert set(RULES) - set(breaches) == {"duplicate_row"}
     assert set(RULES) > BENIGN_RULES
 
@@ -73,9 +77,17 @@ def test_a_sound_row_breaks_nothing() -> None:
         ({"trade_count": 1.5}, ["trade_count"]),
         ({"trade_count": -1}, ["trade_count"]),
         ({"trade_count": 2 * 10**12}, ["trade_count"]),
-        ({"close_time": START_MS + 3 * 60_000 + 59_998}, ["truncated_candle"]),
+        # Cut off with nothing after it, it is kept; ended before it began, or too long, it is not.
+        ({"close_time": START_MS + 3 * 60_000 + 59_998}, []),
+        ({"close_time": START_MS + 3 * 60_000 - 1}, ["truncated_candle"]),
         ({"close_time": START_MS + 3 * 60_000 + 60_000}, ["truncated_candle"]),
-        ({"open_time": START_MS + 180_001, "close_time": START_MS + 240_000}, ["off_grid"]),
+        ({"open_time": START_MS + 210_000, "close_time": START_MS + 269_999}, ["off_grid"]),
+        ({"open_time": START_MS + 180_001, "close_time": START_MS + 240_000}, []),
+        # The close is that of neither the moved candle nor of one that begins late.
+        (
+            {"open_time": START_MS + 180_001, "close_time": START_MS + 239_000},
+            ["off_grid", "truncated_candle"],
+        ),
     ],
 )
 def test_each_rule_alone(changes: dict[str, Any], expected: list[str]) -> None:
@@ -110,7 +122,7 @@ EVERYTHING = dict.fromkeys(DECLARABLE_COLUMNS)
         ),
         (
             ("close_time",),
-            {"close_time": None, "open_time": START_MS + 180_001},
+            {"close_time": None, "open_time": START_MS + 210_000},
             ["off_grid"],
         ),
         (("close_time",), {"close_time": None, "open_time": None}, ["not_a_number"]),
@@ -176,10 +188,33 @@ def test_the_masks_equal_a_plain_reading_of_each_row(
 ) -> None:
     rows, absent = batch
     terms = Terms(M1, minutes(11), server_ms, absent)
-    breaches = find_breaches(normalise_landed(landed(rows)), terms)
-    for place, plain in enumerate(rows):
+    breaches = find_breaches(align_landed(normalise_landed(landed(rows)), terms), terms)
+    aligned = align(rows, terms.span, server_ms, absent)
+    for place, plain in enumerate(aligned):
         found = [rule for rule in RULES[:-2] if breaches[rule][place]]
         assert found == broken_rules(plain, terms.span, server_ms, absent), plain
-    opens = [plain["open_time"] for plain in rows]
+    opens = [plain["open_time"] for plain in aligned]
     repeated = [time is not None and opens.count(time) > 1 for time in opens]
     assert np.array_equal(breaches["duplicate_key"], np.array(repeated, dtype=bool))
+
+
+def test_what_the_batch_tells_against_a_time_is_a_rule_of_its_own() -> None:
+    def in_seconds(minute: int) -> dict[str, Any]:
+        made = row(minute)
+        return made | {name: made[name] // 1000 for name in ("open_time", "close_time")}
+
+    def late(minute: int) -> dict[str, Any]:
+        made = row(minute)
+        return made | {name: made[name] + 9_000 for name in ("open_time", "close_time")}
+
+    for rows, expected in [
+        ([row(0), in_seconds(1)], [None, "time_unit"]),
+        ([row(0), *map(in_seconds, (1, 2, 3))], ["mixed_units"] * 4),
+        ([row(0), late(0)], [None, "snap_conflict"]),
+    ]:
+        breaches = find_breaches(align_landed(normalise_landed(landed(rows)), TERMS), TERMS)
+        found = [
+            next((rule for rule in RULES if rule in breaches and breaches[rule][at]), None)
+            for at in range(len(rows))
+        ]
+        assert found == expected

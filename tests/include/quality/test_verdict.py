@@ -4,6 +4,7 @@ import pandas as pd
 
 from include.market.candle import DECLARABLE_COLUMNS
 from include.market.timeframe import M1
+from include.quality.details import DETAILED
 from include.quality.live import judge_live_candles
 from include.quality.rules import RULES
 from include.quality.verdict import REFUSED_COLUMNS, Verdict, severity
@@ -21,11 +22,12 @@ def judge(
     rows: list[dict[str, Any]],
     server_time_ms: int = FAR_FUTURE_MS,
     absent: tuple[str, ...] = (),
+    minutes_asked: int = 100,
 ) -> Verdict:
     return judge_live_candles(
         landed(rows),
         timeframe=M1,
-        span=minutes(100),
+        span=minutes(minutes_asked),
         server_time_ms=server_time_ms,
         absent=absent,
     )
@@ -67,11 +69,11 @@ def test_a_broken_repetition_never_displaces_a_sound_candle() -> None:
 
 
 def test_a_row_is_refused_once_by_the_first_rule_and_the_others_stand_in_detail() -> None:
-    verdict = judge([row(1, low=-5.0, quote_volume=1e6, open_time=START_MS + 60_001)])
+    verdict = judge([row(1, low=-5.0, quote_volume=1e6, taker_buy_volume=11.0)])
     assert verdict.refused["rule"].tolist() == ["price_range"]
     detail = verdict.refused["detail"][0]
     assert "expected prices within 1e-12..1e+12, was open=100.0, high=102.0, low=-5.0" in detail
-    assert detail.endswith("also breaks quote_volume_unit, off_grid, truncated_candle")
+    assert detail.endswith("also breaks taker_volume, quote_volume_unit")
 
 
 def test_a_missing_value_is_named_in_detail() -> None:
@@ -167,8 +169,21 @@ def test_the_summary_counts_and_shows_a_few_rows() -> None:
     assert entry["examples"][0]["open_time"] == "2023-08-01T00:00:00.000Z"
 
 
+def test_beyond_a_thousand_refusals_of_a_rule_the_rule_alone_is_told() -> None:
+    broken = [row(minute, high=1.0, raw=f"row {minute}") for minute in range(DETAILED + 3)]
+    rare = row(DETAILED + 3, volume=-1.0)
+    verdict = judge([*broken, rare], minutes_asked=DETAILED + 10)
+    details = verdict.refused["detail"]
+    assert len(details) == DETAILED + 4
+    assert details[DETAILED - 1].startswith("expected low <= open, close <= high, was open=100.0")
+    plain = "expected low <= open, close <= high; its values are in the payload"
+    assert details[DETAILED : DETAILED + 3].tolist() == [plain] * 3
+    assert "was volume=-1.0" in details[DETAILED + 3]
+    assert verdict.results["rules"] == {"volume_range": 1, "ohlc_order": DETAILED + 3}
+
+
 def test_severities() -> None:
-    assert {rule for rule in RULES if severity(rule) == "warning"} == {
+    assert {rule for rule in RULES if severity(rule) == "warn"} == {
         "outside_span",
         "unfinished",
         "duplicate_row",

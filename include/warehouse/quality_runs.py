@@ -1,0 +1,62 @@
+"""The history of what the suites found: ``ledger.quality_run`` and ``ledger.quality_result``.
+
+Nothing here commits: the caller's transaction does.
+"""
+
+from __future__ import annotations
+
+from include.quality.outcome import SEVERITIES, SuiteOutcome
+from include.warehouse.engine import Connection
+from include.warehouse.quarantine import finite_json
+from include.warehouse.statements import statement
+
+
+def write_quality_run(
+    connection: Connection, outcome: SuiteOutcome, *, failures_only: bool = False
+) -> int | None:
+    """Store a run with what its expectations found; return its id, None if it is stored already.
+
+    ``failures_only`` leaves out the expectations that were met; the run still counts them.
+    """
+    span = outcome.span
+    row = connection.execute(
+        statement("ledger/write_quality_run"),
+        {
+            "checkpoint": outcome.checkpoint,
+            "suite": outcome.suite,
+            "dataset": outcome.dataset,
+            "batch": outcome.batch,
+            "span_start": span.start_time if span else None,
+            "span_end": span.end_time if span else None,
+            "rows": outcome.rows,
+            "expectations": len(outcome.expectations),
+            **{f"failed_{name}": len(outcome.failed(name)) for name in SEVERITIES},
+            "success": outcome.success,
+            "engine": outcome.engine,
+            "run_at": outcome.run_at,
+        },
+    ).fetchone()
+    if row is None:
+        return None
+    quality_run_id = int(row[0])
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            statement("ledger/write_quality_result"),
+            [
+                {
+                    "quality_run_id": quality_run_id,
+                    "place": place,
+                    "expectation": found.expectation,
+                    "columns": list(found.columns),
+                    "rule": found.rule,
+                    "severity": found.severity,
+                    "success": found.success,
+                    "unexpected_count": found.unexpected_count,
+                    "unexpected_percent": found.unexpected_percent,
+                    "examples": finite_json(list(found.examples)),
+                }
+                for place, found in enumerate(outcome.expectations)
+                if not (failures_only and found.success)
+            ],
+        )
+    return quality_run_id

@@ -14,11 +14,13 @@ def table(schema: str, name: str) -> Asset:
 
 def candles(timeframe: Timeframe) -> Asset:
     """Return the asset of the candle table at one resolution."""
-    return table("market", f"candle_{timeframe.label}")
+    return table("market", timeframe.dataset)
 
 
 INSTRUMENT = table("market", "instrument")
 LANDING = table("ledger", "landing")
 VERDICT = table("ledger", "verdict")
+FEATURE = table("market", "feature")
+SESSION_RETURN = table("market", "session_return")
 CHANNEL = table("model", "channel")
 PUBLICATION = table("report", "publication")

@@ -24,7 +24,7 @@ from include.airflow_bridge.connections import (
 )
 from include.exchanges.base import CandleSource
 from include.exchanges.binance_archive.client import BinanceArchive
-from include.exchanges.drift import OnceLog
+from include.exchanges.drift import DriftKind, OnceLog
 from include.exchanges.http import HttpClient, HttpSettings
 from include.exchanges.registry import VENUES
 from include.jobs.notify_ban import notify_bans
@@ -86,7 +86,7 @@ def _own_source(venue: str) -> Iterator[CandleSource]:
     connection = find_connection(venue, hint=_VENUE_HINT)
     with _client(connection, entry.limits) as client, warehouse("schema_drift") as conn:
         drift = OnceLog(StoredDriftLog(conn))
-        yield entry.build(client, partial(_note_added, drift, venue))
+        yield entry.build(client, partial(_note_changed, drift, venue))
 
 
 @contextmanager
@@ -162,8 +162,10 @@ def _http_settings() -> HttpSettings:
     return HttpSettings(deadline_s=settings.request_deadline_s, attempts=settings.request_attempts)
 
 
-def _note_added(drift: OnceLog, venue: str, endpoint: str, field: str) -> None:
-    drift.note(venue, endpoint, field, "added")
+def _note_changed(
+    drift: OnceLog, venue: str, endpoint: str, field: str, kind: DriftKind = "added", /
+) -> None:
+    drift.note(venue, endpoint, field, kind)
 
 
 def _optional_connection(conn_id: str) -> Connection | None:

@@ -110,6 +110,7 @@ class ListingSource(Protocol):
         ...
 
 
+@runtime_checkable
 class TradeSource(Protocol):
     """A venue's aggregate trades."""
 

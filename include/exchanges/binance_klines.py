@@ -8,13 +8,14 @@ volume, taker buy quote volume, unused]``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 import numpy as np
 
+from include.exchanges.drift import DriftKind
 from include.exchanges.fixed_cells import FixedLayout, FixedReader
 from include.exchanges.row_texts import RowTexts
 from include.exchanges.rows import CandleRows, Floats, no_candles
@@ -41,15 +42,21 @@ _PLAIN = FixedReader(
     )
 )
 
-NoteField = Callable[[str, str], None]
-"""Told of a field nobody asked for: endpoint and field."""
+
+class NoteField(Protocol):
+    """Told of a field that changed: one nobody asked for, one we need, or one's unit."""
+
+    def __call__(self, endpoint: str, field: str, kind: DriftKind = "added", /) -> None:
+        """Note how ``field`` of the answers of ``endpoint`` changed."""
+        ...
 
 
 def parse_klines(body: bytes, note_field: NoteField | None = None) -> CandleRows:
     """Return the klines of one answer.
 
     A value that is not a number becomes NaN here and is refused, with its raw row, by the gate. A
-    field more than we know is ignored and told to ``note_field``.
+    field more than we know is ignored and told to ``note_field``, and so is what makes us refuse
+    the answer.
 
     Raises:
         SourceUnavailableError: the body is damaged; ask again.
@@ -59,7 +66,7 @@ def parse_klines(body: bytes, note_field: NoteField | None = None) -> CandleRows
     rows = _parse_plain(body)
     if rows is None:
         rows = _parse_quickly(body)
-    return _parse_carefully(body, note_field) if rows is None else rows
+    return _checked(_parse_carefully(body, note_field) if rows is None else rows, note_field)
 
 
 def _parse_plain(body: bytes) -> CandleRows | None:
@@ -75,7 +82,7 @@ def _parse_plain(body: bytes) -> CandleRows | None:
     lines = bytearray(memoryview(body)[1:])
     np.frombuffer(lines, dtype=np.uint8)[found.ends] = ord("\n")
     raw = RowTexts(bytes(lines), np.append(0, found.ends + 1))
-    return _checked(CandleRows(open_ms, close_ms, values.T, raw))
+    return CandleRows(open_ms, close_ms, values.T, raw)
 
 
 def _parse_quickly(body: bytes) -> CandleRows | None:
@@ -103,6 +110,8 @@ def _parse_carefully(body: bytes, note_field: NoteField | None) -> CandleRows:
     if not isinstance(rows, list):
         raise ContractError(f"klines: expected a list of arrays, was {type(rows).__name__}")
     for row in rows:
+        if isinstance(row, list) and len(row) < FIELDS and note_field is not None:
+            note_field("klines", f"[{len(row)}]", "removed")
         if not isinstance(row, list) or len(row) < FIELDS:
             raise ContractError(f"klines: expected {FIELDS} fields, was {str(row)[:120]}")
         if len(row) > FIELDS and note_field is not None:
@@ -129,13 +138,15 @@ def _as_rows(cells: Floats, raw: Sequence[bytes]) -> CandleRows:
     # A part of a millisecond, or what no integer holds, is as wrong as another unit.
     whole = np.where(np.isfinite(times) & (times == np.floor(times)), times, 0.0)
     open_ms, close_ms = np.clip(whole, 0, LATEST_MS).astype(np.int64).T
-    return _checked(CandleRows(open_ms, close_ms, np.asfortranarray(cells[:, POSITIONS]), raw))
+    return CandleRows(open_ms, close_ms, np.asfortranarray(cells[:, POSITIONS]), raw)
 
 
-def _checked(rows: CandleRows) -> CandleRows:
-    for times in (rows.open_ms, rows.close_ms):
+def _checked(rows: CandleRows, note_field: NoteField | None) -> CandleRows:
+    for name, times in (("open_time", rows.open_ms), ("close_time", rows.close_ms)):
         strange = np.flatnonzero((times <= EARLIEST_MS) | (times >= LATEST_MS))
         if len(strange):
+            if note_field is not None:
+                note_field("klines", name, "unit")
             shown = rows.raw[int(strange[0])][:80].decode("ascii", "backslashreplace")
             raise ContractError(f"klines: expected epoch milliseconds, was {shown}")
     return rows

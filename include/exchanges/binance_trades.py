@@ -102,12 +102,15 @@ def _parse_carefully(body: bytes, note_field: NoteField | None) -> TradeRows:
         return no_trades()
     fields = [_fields_of(row, note_field) for row in document]
     raw = [json.dumps(row, separators=(",", ":")).encode() for row in document]
-    return _as_rows(fields, raw)
+    return _as_rows(fields, raw, note_field)
 
 
 def _fields_of(row: Any, note_field: NoteField | None) -> tuple[Any, ...]:
     if not isinstance(row, dict) or not row.keys() >= set(REQUIRED):
         gone = [name for name in REQUIRED if not isinstance(row, dict) or name not in row]
+        if isinstance(row, dict) and note_field is not None:
+            for name in gone:
+                note_field(ENDPOINT, name, "removed")
         raise ContractError(f"{ENDPOINT} lost {', '.join(gone)}: was {str(row)[:120]}")
     if note_field is not None:
         for name in row.keys() - KNOWN:
@@ -142,10 +145,14 @@ def _decimal(row: dict[str, Any], name: str) -> float:
     return as_float(value)
 
 
-def _as_rows(fields: list[tuple[Any, ...]], raw: list[bytes]) -> TradeRows:
+def _as_rows(
+    fields: list[tuple[Any, ...]], raw: list[bytes], note_field: NoteField | None
+) -> TradeRows:
     agg_id, price, quantity, first, last, time_ms, maker = zip(*fields, strict=True)
     strange = [ms for ms in time_ms if not EARLIEST_MS < ms < LATEST_MS]
     widest = max(map(abs, (*agg_id, *first, *last)))
+    if strange and note_field is not None:
+        note_field(ENDPOINT, "T", "unit")
     if strange or widest >= 2**63:
         raise ContractError(
             f"{ENDPOINT}: expected T in epoch milliseconds and ids of 64 bits, was "

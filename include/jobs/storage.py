@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO, Any, Protocol
@@ -18,10 +19,12 @@ from include.exchanges.row_texts import RowTexts, as_texts
 from include.exchanges.rows import NOT_STATED, CandleRows, Ints
 from include.exchanges.traits import Absence, VenueTraits
 from include.market.candle import VALUE_COLUMNS
+from include.market.span import Span
 
 SERVER_TIME = "server_time_ms"
 ABSENT = "absent_columns"
 ABSENT_MEANS = "absent_means"
+UNPROVEN = "unproven"
 
 
 class StoragePath(Protocol):
@@ -54,13 +57,14 @@ class StoredFrame:
     """A frame read back: ``server_time_ms`` is the venue's clock before it was fetched.
 
     ``absent`` are the columns its source never states, ``absent_means`` is what its source means
-    by a candle it leaves out.
+    by a candle it leaves out, and ``unproven`` are the holes that no answer showed the ends of.
     """
 
     frame: pd.DataFrame
     server_time_ms: int
     absent: tuple[str, ...]
     absent_means: Absence
+    unproven: tuple[Span, ...] = ()
 
 
 def payload_sha256(rows: CandleRows) -> str:
@@ -69,13 +73,22 @@ def payload_sha256(rows: CandleRows) -> str:
 
 
 def write_rows(
-    path: StoragePath, rows: CandleRows, *, server_time_ms: int, traits: VenueTraits
+    path: StoragePath,
+    rows: CandleRows,
+    *,
+    server_time_ms: int,
+    traits: VenueTraits,
+    unproven: Sequence[Span] = (),
 ) -> None:
-    """Write rows as a landed frame to ``path``; again is harmless."""
+    """Write rows as a landed frame to ``path``; again is harmless.
+
+    ``unproven`` are the holes whose emptiness rests on silence alone.
+    """
     known = {
         SERVER_TIME: str(server_time_ms),
         ABSENT: " ".join(traits.absent_columns),
         ABSENT_MEANS: traits.absent_means,
+        UNPROVEN: json.dumps([[hole.start_ms, hole.end_ms] for hole in unproven]),
     }
     # Numbers hardly shrink; the text does, to half.
     _write(path, as_landed_table(rows), known, {"raw": "lz4"})
@@ -109,6 +122,7 @@ def _read(path: StoragePath, columns: list[str] | None) -> StoredFrame:
         int(known[SERVER_TIME]),
         tuple(known.get(ABSENT, "").split()),
         absent_means if absent_means in ("outage", "no_trade") else "unknown",
+        tuple(Span(start, end) for start, end in json.loads(known.get(UNPROVEN, "[]"))),
     )
 
 

@@ -10,12 +10,14 @@ from datetime import datetime
 from include.exchanges.base import CandleSource, FundingSource, ListingSource
 from include.market.errors import UnknownInstrumentError
 from include.market.instrument import InstrumentRecord, VenueRecord
+from include.market.outages import StatedOutage, known_outages
 from include.market.span import Span, from_ms, to_ms
 from include.market.timeframe import DAY_MS, M1
 from include.market.universe import SYMBOL, VenueOptions
 from include.warehouse.corporate_actions import apply_renames
 from include.warehouse.engine import Connection
 from include.warehouse.listing import record_listing, waiting_symbols
+from include.warehouse.outages import OutageSource, sync_outages
 from include.warehouse.parked import retry_parked
 from include.warehouse.reference import known_records, sync_instruments
 from include.warehouse.sessions import record_sessions
@@ -75,9 +77,22 @@ def sync_venue(
     with conn.transaction():
         stated = [*answer.listed, *answer.others]
         totals["listed"] = record_listing(conn, venue.name, stated, observed_at=now)
+        totals["outages"] = _record_outages(conn, venue.name, options)
     totals["released"] = retry_parked(conn, run_id=run_id).released
     _tell(venue, gone, answer.missing, len(records))
     return totals
+
+
+def _record_outages(conn: Connection, venue: str, options: VenueOptions) -> int:
+    """Write down the outages that our list and the operator state; return how many changed."""
+    stated: dict[OutageSource, tuple[StatedOutage, ...]] = {
+        "calendar": known_outages(venue),
+        "operator": options.outages,
+    }
+    return sum(
+        sync_outages(conn, venue, [(one.span, one.note) for one in found], source=source)
+        for source, found in stated.items()
+    )
 
 
 def _wanted(

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from include.cascade.buckets import floor_us
 from include.market.candle import VALUE_COLUMNS
 from include.market.errors import CandlewickError
 from include.market.span import Span, subtract_spans
@@ -114,7 +115,7 @@ def _is_beyond_doubt(columns: CandleColumns, place: Place) -> bool:
         len(columns)
         and (np.diff(columns.open_us) > 0).all()
         and columns.inside(place.span).all()
-        and (columns.open_us % (place.timeframe.length_ms * 1000) == 0).all()
+        and (floor_us(columns.open_us, place.timeframe) == columns.open_us).all()
         and columns.obey_rules()
     )
 
@@ -127,6 +128,8 @@ def _encode(columns: CandleColumns, place: Place) -> tuple[tuple[str, ...], byte
         "open_time": encode_times(columns.open_us.view("datetime64[us]")),
         **{name: columns.cells[name] for name in VALUE_COLUMNS if name not in absent},
     }
+    if columns.cells["flags"].any():
+        cells["flags"] = columns.cells["flags"].astype(np.int16)
     return tuple(cells), _encode_cells(list(cells.values()), len(columns))
 
 

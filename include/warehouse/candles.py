@@ -102,12 +102,14 @@ def _read(
     rows.sort(key=lambda row: row[0])
     packed = [b"".join(parts) for parts in zip(*rows, strict=True)] if rows else [b""] * 4
     times, prices, volumes, counts = packed
+    counted = unpack(counts, "i8")
     return CandleColumns(
         decode_times(unpack(times, "i8")).view(np.int64),
         {
             **_unpack_fours(prices, PRICE_COLUMNS),
             **_unpack_fours(volumes, VOLUME_COLUMNS),
-            "trade_count": unpack(counts, "i8"),
+            "trade_count": counted >> 16,
+            "flags": counted & 0xFFFF,
         },
     )
 

@@ -13,7 +13,7 @@ from psycopg import sql
 
 from include.warehouse.fragments import COMMA, listed, merged_values, table_name, values_of
 from include.warehouse.resolution import reference_joins, resolved_reference
-from include.warehouse.schema import LoadableTable, Reference
+from include.warehouse.schema import LoadableColumn, LoadableTable, Reference
 from include.warehouse.statements import statement
 
 _NOTHING = sql.SQL("")
@@ -113,7 +113,7 @@ def _resolved(table: LoadableTable) -> Iterator[sql.Composable]:
     for column in table.columns:
         arrived = sql.Identifier("arrived", column.name)
         if column.sent_as == column.kind:
-            yield arrived
+            yield arrived if column.default is None else _or_default(column)
             continue
         kind = sql.SQL(column.kind)
         yield sql.SQL(
@@ -128,6 +128,16 @@ def _resolved(table: LoadableTable) -> Iterator[sql.Composable]:
         )
     if table.dated_by and table.dated_by not in table.stored:
         yield sql.Identifier("arrived", table.dated_by)
+
+
+def _or_default(column: LoadableColumn) -> sql.Composed:
+    # Not said by most rows, and by none that waited since before the column was there.
+    return sql.SQL("coalesce({}, {}::{}) AS {}").format(
+        sql.Identifier("arrived", column.name),
+        sql.Literal(column.default),
+        sql.SQL(column.kind),
+        sql.Identifier(column.name),
+    )
 
 
 def _refusal(table: LoadableTable, rules: Sequence[RowRule]) -> sql.Composable:

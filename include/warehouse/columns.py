@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 
 from include.market.candle import (
     ABSENT_COUNT,
-    CANDLE_COLUMNS,
+    MAX_FLAGS,
     MAX_PRICE,
     MAX_VOLUME,
     OPTIONAL_COLUMNS,
+    PARTIAL,
     PRICE_COLUMNS,
+    STATED_COLUMNS,
     VALUE_COLUMNS,
     VOLUME_COLUMNS,
 )
@@ -31,11 +33,12 @@ Mask: TypeAlias = NDArray[np.bool_]
 Places: TypeAlias = NDArray[np.int64]
 MIN_PRICE: Final = 1e-12
 MAX_TRADE_COUNT: Final = 1_000_000_000_000
+_WHOLE: Final = ("trade_count", "flags")
 
 
 @dataclass(frozen=True, slots=True)
 class CandleColumns:
-    """Candles of one series: open times as epoch microseconds, and every value column."""
+    """Candles of one series: open times as epoch microseconds, every value column, the flags."""
 
     open_us: Places
     cells: Mapping[str, NDArray[Any]]
@@ -75,7 +78,9 @@ class CandleColumns:
         volumes = all(
             _within(name, self.cells[name], MAX_VOLUME) for name in VOLUME_COLUMNS
         ) and _within("trade_count", self.cells["trade_count"], MAX_TRADE_COUNT)
-        return bool(prices.all()) and volumes
+        flags = self.cells["flags"]
+        flagged = bool(((flags & ~(MAX_FLAGS & ~PARTIAL)) == 0).all())
+        return bool(prices.all()) and volumes and flagged
 
     def absent(self) -> tuple[str, ...]:
         """Return the columns their source never states."""
@@ -93,7 +98,7 @@ def columns_of(frame: pd.DataFrame) -> CandleColumns:
         ContractError: a column is missing, of another type, or absent from some rows only, or a
             time is absent.
     """
-    for name in CANDLE_COLUMNS:
+    for name in STATED_COLUMNS:
         if name not in frame.columns:
             raise ContractError(f"candle frame lacks {name}: has {list(frame.columns)}")
     values = {name: _numbers(frame, name) for name in VALUE_COLUMNS}
@@ -105,6 +110,11 @@ def columns_of(frame: pd.DataFrame) -> CandleColumns:
                 f"candle frame, {name}: expected a value in all {len(frame)} rows or in none, "
                 f"was absent from {int(mask.sum())}; check the landing again"
             )
+    values["flags"] = (
+        _numbers(frame, "flags")
+        if "flags" in frame.columns
+        else np.zeros(len(frame), dtype=np.int64)
+    )
     return CandleColumns(open_times_us(frame), values)
 
 
@@ -129,8 +139,9 @@ def _within(name: str, values: NDArray[Any], most: float) -> bool:
 def _numbers(frame: pd.DataFrame, name: str) -> NDArray[Any]:
     column = frame[name]
     try:
-        given = column.to_numpy() if name == "trade_count" else column.to_numpy(dtype=np.float64)
-        if name != "trade_count" or given.dtype == np.int64:
+        is_whole = name in _WHOLE
+        given = column.to_numpy() if is_whole else column.to_numpy(dtype=np.float64)
+        if not is_whole or given.dtype == np.int64:
             return given
         with np.errstate(invalid="ignore"):
             whole = np.asarray(given.astype(np.int64))

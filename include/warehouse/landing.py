@@ -15,6 +15,7 @@ from psycopg.rows import TupleRow
 
 from include.market.errors import InvalidInputError, StaleFenceError
 from include.market.span import Span, to_ms
+from include.market.timeframe import parse_timeframe
 from include.warehouse.engine import Connection
 from include.warehouse.quarantine import QuarantinedRow, finite_json, write_quarantine
 from include.warehouse.statements import fetch_value, statement
@@ -66,7 +67,7 @@ def register_landing(
     other content starts again at ``landed``. ``payload_sha256`` is 64 hexadecimal digits.
     """
     values = {
-        "dataset": f"candle_{timeframe}",
+        "dataset": parse_timeframe(timeframe).dataset,
         "venue": venue,
         "symbol": symbol,
         "timeframe": timeframe,

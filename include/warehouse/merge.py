@@ -61,7 +61,7 @@ class Batch:
 
 def dataset_of(timeframe: Timeframe) -> str:
     """Return the ledger's name of the candle table of ``timeframe``."""
-    return f"candle_{timeframe.label}"
+    return timeframe.dataset
 
 
 def candle_table(timeframe: Timeframe) -> sql.Identifier:

@@ -200,7 +200,7 @@ def _settle(connection: Connection, landing_id: int, load_id: int) -> None:
                 "instrument_id": instrument_id,
                 "span_start": span.start_time,
                 "span_end": span.end_time,
-                "length": timedelta(milliseconds=timeframe.length_ms),
+                "length": timeframe.interval,
             }
             found = connection.execute(find_holes, values)
             holes = [Span(to_ms(start), to_ms(end)) for start, end in found]

@@ -4,9 +4,10 @@
 role                may
 ==================  ==========================================================================
 the owner           everything in its database: migrations run as it, jobs do not
-candlewick_loader   read, insert, update, vacuum, delete sessions, gaps, quarantined rows and
-                    checksums, and call what creates, attaches and retires months; no DDL of its
-                    own, no truncate
+candlewick_loader   read, insert, update, vacuum, delete sessions, gaps, quarantined rows,
+                    checksums and derived rows (features, session returns), and call what creates,
+                    attaches and retires months and what takes candles back (kept as revisions);
+                    no DDL of its own, no truncate
 candlewick_reader   read
 ==================  ==========================================================================
 

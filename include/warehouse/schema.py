@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any, Final, Literal, get_args
 
-from sqlalchemy import Column, Dialect, Table
+from sqlalchemy import Column, DefaultClause, Dialect, Table
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from include.market.errors import InvalidInputError
@@ -42,13 +41,21 @@ _SENT_AS_THEY_ARE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class LoadableColumn:
-    """A stored column that rows bring themselves; ``kind`` is its PostgreSQL type."""
+    """A stored column that rows bring themselves; ``kind`` is its PostgreSQL type.
+
+    ``default`` is what a row means that does not state it, as SQL reads it.
+    """
 
     name: str
     kind: str
     nullable: bool
     merge: MergeRule = "latest"
-    has_default: bool = False
+    default: str | None = None
+
+    @property
+    def has_default(self) -> bool:
+        """Whether the database knows what an absent value means."""
+        return self.default is not None
 
     @property
     def sent_as(self) -> str:
@@ -104,7 +111,7 @@ class LoadableTable:
     arriving: tuple[LoadableColumn, ...]
     lineage: tuple[str, ...]
     dated_by: str | None
-    step: timedelta | None
+    step: str | None
     revisions: Revisions | None
 
     @property
@@ -184,9 +191,13 @@ def _own_columns(table: Table) -> Iterator[LoadableColumn]:
     for column in table.columns:
         if column.identity is None and not column.foreign_keys and column.name not in LINEAGE:
             rule = column.info.get("merge", "latest")
-            has_default = column.server_default is not None
+            default = column.server_default
             yield LoadableColumn(
-                column.name, kind_of(column), bool(column.nullable), rule, has_default
+                column.name,
+                kind_of(column),
+                bool(column.nullable),
+                rule,
+                str(default.arg) if isinstance(default, DefaultClause) else None,
             )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from psycopg import sql
 
+from include.cascade.buckets import ends_us
 from include.market.candle import (
     ABSENT_COUNT,
     FLOAT_COLUMNS,
@@ -33,6 +34,7 @@ Mask: TypeAlias = np.ndarray[tuple[int], np.dtype[np.bool_]]
 CHILD_COLUMNS: Final = ("children_present", "children_expected")
 _INTEGERS: Final[dict[str, type[np.integer[Any]]]] = {
     "trade_count": np.int64,
+    "flags": np.int16,
     "instrument_id": np.int32,
     "children_present": np.int16,
     "children_expected": np.int16,
@@ -111,19 +113,25 @@ def open_times_us(frame: pd.DataFrame) -> np.ndarray[tuple[int], np.dtype[np.int
 def bucket_spans(frame: pd.DataFrame, timeframe: Timeframe) -> dict[int, list[Span]]:
     """Return, per instrument_id, the union of the spans of the candles in a coarse frame."""
     spans: dict[int, list[Span]] = {}
-    length_ms = timeframe.length_ms
-    opens_ms = open_times_us(frame) // 1000
+    opens_us = open_times_us(frame)
     owners = _column(frame, "instrument_id").to_numpy()
     for instrument_id in np.unique(owners).tolist():
-        opens = np.unique(opens_ms[owners == instrument_id])
-        runs = np.split(opens, np.flatnonzero(np.diff(opens) != length_ms) + 1)
-        spans[instrument_id] = [Span(int(run[0]), int(run[-1]) + length_ms) for run in runs]
+        opens = np.unique(opens_us[owners == instrument_id])
+        ends = ends_us(opens, timeframe)
+        # A candle begins a new span unless the one before ends where it opens.
+        begins = np.flatnonzero(np.append(True, ends[:-1] != opens[1:]))
+        lasts = np.append(begins[1:], len(opens)) - 1
+        spans[instrument_id] = [
+            Span(start_us // 1000, end_us // 1000)
+            for start_us, end_us in zip(opens[begins].tolist(), ends[lasts].tolist(), strict=True)
+        ]
     return spans
 
 
 def _stage(frame: pd.DataFrame, names: Sequence[str], fixed: Mapping[str, Column]) -> StagedRows:
     columns: dict[str, Column] = {"position": np.arange(len(frame), dtype=np.int32), **fixed}
-    for name in names:
+    # Where no candle has flags, the database writes their default.
+    for name in (*names, "flags") if "flags" in frame.columns else names:
         columns[name] = _encoded(frame, name)
     absences = _absences(frame)
     if not absences:

@@ -10,7 +10,7 @@ On a table, ``info`` may hold
 ``found_by``    for a table others refer to: the ``Lookup`` that leads from names to its identity;
                 absent means its own key does.
 ``dated_by``    column whose instant decides what a name meant; the table's time.
-``step``        length of the grid its rows lie on; rows of consecutive steps are one change.
+``step``        interval from row to row, as SQL reads it; rows of consecutive steps are one change.
 ``revisions``   ``Revisions``: where replaced rows are kept.
 ``grows``       True for a table whose entities are created by being named.
 ``loaded_by``   in words, what else writes the table when rows of it cannot simply be merged.
@@ -22,7 +22,6 @@ On a column, ``merge`` names the rule for a row that is stored already: ``latest
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Final
 
 from sqlalchemy import Column, ForeignKey, Identity, MetaData, Table, func
@@ -39,7 +38,7 @@ from sqlalchemy.dialects.postgresql import (
 )
 
 from include.market.candle import FLOAT_COLUMNS, OPTIONAL_COLUMNS
-from include.market.timeframe import M1, TIMEFRAMES, Timeframe
+from include.market.timeframe import H4, M1, M5, M30, TIMEFRAMES, Timeframe
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,24 +190,26 @@ def _declare_candle(timeframe: Timeframe) -> None:
         if timeframe != M1
     ]
     Table(
-        f"candle_{timeframe.label}",
+        timeframe.dataset,
         METADATA,
         _instrument_key(),
         _time("open_time", primary_key=True),
         *values,
         Column("trade_count", BIGINT),
         *children,
+        Column("flags", SMALLINT, nullable=False, server_default="0"),
         *_lineage(),
         schema="market",
         info={
             "dated_by": "open_time",
-            "step": timedelta(milliseconds=timeframe.length_ms),
+            "step": timeframe.interval,
             "revisions": Revisions("market.candle_revision", {"timeframe": timeframe.label}),
         },
     )
 
 
-for _timeframe in TIMEFRAMES.values():
+# The four of the default chain are in every warehouse, the others where they are configured.
+for _timeframe in sorted({M1, M5, M30, H4, *TIMEFRAMES.values()}):
     _declare_candle(_timeframe)
 
 Table(
@@ -249,6 +250,8 @@ Table(
     Column("candles_present", INTEGER, nullable=False),
     Column("candles_expected", INTEGER, nullable=False),
     *_lineage(source=False, revision=False),
+    _float("realised_variance"),
+    _float("vwap"),
     schema="market",
     info={"dated_by": "opens_at"},
 )

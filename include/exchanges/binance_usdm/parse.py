@@ -88,10 +88,15 @@ def parse_funding(body: bytes, symbol: str, note_field: NoteField | None = None)
 
 def _check_payment(row: Any, symbol: str, note_field: NoteField | None) -> None:
     if not isinstance(row, dict) or not row.keys() >= FUNDING_FIELDS:
-        gone = sorted(FUNDING_FIELDS - row.keys()) if isinstance(row, dict) else "all fields"
-        raise ContractError(f"fundingRate lost {gone}: was {str(row)[:120]}")
+        gone = sorted(FUNDING_FIELDS - (row.keys() if isinstance(row, dict) else set()))
+        if note_field is not None:
+            for name in gone:
+                note_field("fundingRate", name, "removed")
+        raise ContractError(f"fundingRate lost {', '.join(gone)}: was {str(row)[:120]}")
     instant_ms, rate = row["fundingTime"], row["fundingRate"]
     if type(instant_ms) is not int or not EARLIEST_MS < instant_ms < LATEST_MS:
+        if note_field is not None:
+            note_field("fundingRate", "fundingTime", "unit")
         raise ContractError(f"fundingRate: expected epoch milliseconds, was {instant_ms!r:.80}")
     if isinstance(rate, bool) or not isinstance(rate, int | float | str):
         raise ContractError(f"fundingRate: expected a number, was {rate!r:.80}")

@@ -22,7 +22,7 @@ REFETCH: Final = (
 )
 ROLL_UP: Final = (
     "roll them up again: echo \"SELECT ledger.file_repair('{source}', {instrument_id}, "
-    "'{span_start}', '{span_end}')\" | make psql; then bin/airflow dags trigger cascade_{label}"
+    "'{span_start}', '{span_end}')\" | make psql; then bin/airflow dags trigger cascade_{name}"
 )
 ROLL_UP_ALL: Final = f"{REFETCH}. If it is still found then, {ROLL_UP}"
 RESTORE: Final = (

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from psycopg import sql
 
-from include.market.timeframe import TIMEFRAMES, Timeframe
+from include.market.timeframe import Timeframe, timeframe_of
 from include.warehouse.engine import Connection
 from include.warehouse.statements import statement
 
@@ -50,12 +50,12 @@ class Leaf:
     @property
     def timeframe(self) -> Timeframe | None:
         """Return the timeframe of a table of candles, None for another table."""
-        return TIMEFRAMES.get(self.dataset.removeprefix("candle_"))
+        return timeframe_of(self.dataset)
 
     @property
-    def length(self) -> timedelta:
-        """Return how long one of its rows lasts; zero for another table than candles."""
-        return timedelta(milliseconds=self.timeframe.length_ms if self.timeframe else 0)
+    def length(self) -> str:
+        """Return how long one of its rows lasts, as SQL reads it; zero for other than candles."""
+        return self.timeframe.interval if self.timeframe else "0"
 
     def instrument_and_time(self, owner: str | None = None) -> dict[str, sql.Composable]:
         """Return the columns by which a finding is named, NULL where the table has none."""

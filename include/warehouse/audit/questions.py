@@ -8,16 +8,13 @@ from typing import Any, Final
 
 from psycopg import sql
 
-from include.market.timeframe import CASCADE, M1, Timeframe
+from include.market.timeframe import CASCADE, M1
 from include.warehouse.audit.checks import Check
 from include.warehouse.audit.leaf import SCHEMAS, Leaf
 from include.warehouse.engine import Connection
 from include.warehouse.statements import statement
 
 _SOURCES: Final = {target: source for source, target in CASCADE}
-_SUMS: Final = ("volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume")
-# Adding at most 480 doubles of one sign one by one loses less than this share of the sum.
-_ROUNDING: Final = "1e-13"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,36 +68,12 @@ def _month(check: Check, leaf: Leaf) -> Question:
     }
     if leaf.timeframe is not None:
         values["timeframe"] = leaf.timeframe.label
-    if check.scope == "coarse" and leaf.timeframe is not None:
-        names |= _cascade_names(leaf, _SOURCES[leaf.timeframe])
-        values |= _cascade_values(leaf, leaf.timeframe, _SOURCES[leaf.timeframe])
+        if check.scope == "coarse":
+            # Read by the statement, and so part of what its answer rests on.
+            values["source_dataset"] = _SOURCES[leaf.timeframe].dataset
     return Question(
         check, leaf.relation, statement(f"audit/{check.statement}").format(**names), leaf, values
     )
-
-
-def _cascade_names(leaf: Leaf, source: Timeframe) -> dict[str, sql.Composable]:
-    differs = sql.SQL(
-        "(coarse.{0} IS NULL) <> (bucket.{0} IS NULL)"
-        " OR abs(coarse.{0} - bucket.{0}) > {1} * bucket.{0}"
-    )
-    return {
-        "source": sql.Identifier(leaf.schema, f"candle_{source.label}"),
-        "target": leaf.table,
-        **{
-            f"{name}_differs": differs.format(sql.Identifier(name), sql.SQL(_ROUNDING))
-            for name in _SUMS
-        },
-    }
-
-
-def _cascade_values(leaf: Leaf, target: Timeframe, source: Timeframe) -> dict[str, Any]:
-    return {
-        "child": leaf.length * source.length_ms / target.length_ms,
-        "expected": target.length_ms // source.length_ms,
-        "source_dataset": f"candle_{source.label}",
-        "stage": f"cascade_{target.label}",
-    }
 
 
 def _rules(connection: Connection, check: Check, leaf: Leaf) -> Iterator[Question]:

@@ -223,13 +223,14 @@ def create_expectation() -> None:
     )
 
 
-def create_adjusted_candle() -> None:
-    """Create the read of candles across renames and redenominations."""
+def create_adjusted_candle(*, flagged: bool = False) -> None:
+    """Create the read of candles across renames and redenominations, with flags or without."""
+    flags = ["c.flags"] if flagged else []
     values = ", ".join(
         [f"c.{price} * p.factor AS {price}" for price in PRICES]
         + ["c.volume / p.factor AS volume", "c.quote_volume"]
         + ["c.taker_buy_volume / p.factor AS taker_buy_volume", "c.taker_buy_quote_volume"]
-        + ["c.trade_count", "p.factor", "c.load_id"]
+        + ["c.trade_count", *flags, "p.factor", "c.load_id"]
     )
     # A coarse bucket in which the unit changes is in neither: it is left out. OFFSET keeps each
     # piece a read of the primary key of its own; bounds of the whole span prune the months.
@@ -260,7 +261,8 @@ def create_adjusted_candle() -> None:
             {", ".join(f"{price} double precision" for price in PRICES)},
             volume double precision, quote_volume double precision,
             taker_buy_volume double precision, taker_buy_quote_volume double precision,
-            trade_count bigint, factor double precision, load_id bigint
+            trade_count bigint, {"flags smallint," if flagged else ""}
+            factor double precision, load_id bigint
         )
         LANGUAGE sql STABLE PARALLEL SAFE
         BEGIN ATOMIC

@@ -140,7 +140,7 @@ def test_a_revised_candle_flows_down_and_what_was_known_before_is_kept(river: Ri
     land(river, [*revised, revised[0]])
     river.check()
     assert river.load(run_id="two")["updated"] == 1
-    assert river.cascade(run_id="two")["5m"] == {"inserted": 0, "updated": 1}
+    assert river.cascade(run_id="two")["5m"] == {"inserted": 0, "updated": 1, "withdrawn": 0}
     top = "SELECT max(high) FROM market.candle_{}".format
     assert river.conn.execute(top("5m")).fetchone() == (150.0,)
     known = river.conn.execute(

@@ -30,3 +30,11 @@ def test_a_list_is_no_policy() -> None:
 def test_landed_files_are_kept_for_a_while_at_least() -> None:
     with pytest.raises(InvalidInputError, match="landing_days: must be above zero"):
         parse_settings('{"landing_days": 0}')
+
+
+def test_timeframes_of_features_are_a_list_of_labels() -> None:
+    assert parse_settings("{}").feature_timeframes == []
+    assert parse_settings('{"feature_timeframes": ["5m"]}').feature_timeframes == ["5m"]
+    for wrong in ('"5m"', "[5]", "[null]"):
+        with pytest.raises(InvalidInputError, match="feature_timeframes: expected"):
+            parse_settings(f'{{"feature_timeframes": {wrong}}}')

@@ -45,11 +45,13 @@ def test_the_rules_of_a_table_are_those_rows_can_break_by_themselves(
     names = [rule.name for rule in row_rules(connection, loadable_candles(M1))]
     assert names == [
         "candle_1m_close_not_null",
+        "candle_1m_flags_not_null",
         "candle_1m_high_not_null",
         "candle_1m_low_not_null",
         "candle_1m_open_not_null",
         "candle_1m_open_time_not_null",
         "candle_1m_volume_not_null",
+        "candle_flags",
         "candle_high_is_highest",
         "candle_in_our_time",
         "candle_low_is_lowest",

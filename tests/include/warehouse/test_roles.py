@@ -66,6 +66,8 @@ FORBIDDEN_TO_THE_READER = [
     f"VACUUM {JANUARY}",
     "SELECT ledger.file_repair('candle_1m', 1, now(), now() + interval '1 minute')",
     "SELECT market.retire_month('market.candle_1m', '2024-01-01')",
+    "SELECT market.withdraw_candles(1, now(), now() + interval '1 minute', 'mine')",
+    "SELECT market.remove_candles('1m', '{1}', '{now}', 1)",
     "SELECT market.ensure_partitions('market.candle_1m', '2025-01-01Z', '2025-02-01Z')",
     "SELECT nextval(pg_get_serial_sequence('ledger.load', 'load_id'))",
 ]

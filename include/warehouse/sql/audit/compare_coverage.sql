@@ -11,10 +11,10 @@ WITH steps AS (
 stored AS (
     SELECT
         instrument_id,
-        tstzmultirange(tstzrange(min(open_time), max(open_time) + %(length)s))
+        tstzmultirange(tstzrange(min(open_time), max(open_time) + %(length)s::interval))
         - coalesce(
-            range_agg(tstzrange(previous + %(length)s, open_time))
-            FILTER (WHERE open_time > previous + %(length)s),
+            range_agg(tstzrange(previous + %(length)s::interval, open_time))
+            FILTER (WHERE open_time > previous + %(length)s::interval),
             '{{}}'
         ) AS spans
     FROM steps
@@ -81,9 +81,9 @@ UNION ALL
 SELECT
     instrument_id,
     open_time,
-    open_time + %(length)s,
+    open_time + %(length)s::interval,
     'stored off the grid or twice'
 FROM steps
-WHERE open_time < previous + %(length)s
+WHERE open_time < previous + %(length)s::interval
 ORDER BY 1, 2
 LIMIT %(limit)s

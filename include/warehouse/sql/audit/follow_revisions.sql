@@ -1,5 +1,6 @@
 -- Follows each candle of a month back through what it replaced: revision n has n - 1 forerunners,
--- recorded one after the other up to itself; leans on candle_revision_pkey.
+-- recorded one after the other up to itself, with a pause where one was withdrawn; leans on
+-- candle_revision_pkey.
 WITH chain AS (
     SELECT
         instrument_id,
@@ -8,18 +9,27 @@ WITH chain AS (
         min(revision) AS first,
         max(revision) AS last,
         max(upper(recorded_during)) AS until,
-        bool_or(previous_until <> lower(recorded_during)) AS is_broken
+        bool_or(
+            CASE
+                WHEN is_after_pause THEN previous_until > lower(recorded_during)
+                ELSE previous_until <> lower(recorded_during)
+            END
+        ) AS is_broken,
+        coalesce(
+            bool_or(withdrawn_by IS NOT NULL) FILTER (WHERE is_newest), false
+        ) AS is_withdrawn
     FROM (
         SELECT
             *,
-            lag(upper(recorded_during)) OVER (
-                PARTITION BY instrument_id, open_time ORDER BY revision
-            ) AS previous_until
+            lag(upper(recorded_during)) OVER by_revision AS previous_until,
+            lag(withdrawn_by) OVER by_revision IS NOT NULL AS is_after_pause,
+            lead(revision) OVER by_revision IS NULL AS is_newest
         FROM market.candle_revision
         WHERE
             timeframe = %(timeframe)s
             AND open_time >= %(from_time)s
             AND open_time < %(to_time)s
+        WINDOW by_revision AS (PARTITION BY instrument_id, open_time ORDER BY revision)
     ) AS replaced
     GROUP BY instrument_id, open_time
 ),
@@ -45,6 +55,14 @@ compared AS (
         instrument_id,
         open_time,
         CASE
+            WHEN revised.revision IS NULL AND chain.is_withdrawn
+                THEN CASE
+                    WHEN (chain.kept, chain.first) <> (chain.last, 1)
+                        THEN format(
+                            'withdrawn as revision %%s, but %%s are kept', chain.last, chain.kept
+                        )
+                    WHEN chain.is_broken THEN 'recorded spans of what was withdrawn do not join'
+                END
             WHEN revised.revision IS NULL THEN 'replaced candles are kept, but none stands'
             WHEN chain.kept IS NULL
                 THEN format('revision %%s, but nothing it replaced is kept', revised.revision)
@@ -55,7 +73,9 @@ compared AS (
                     revised.revision, chain.kept, chain.first, chain.last
                 )
             WHEN chain.is_broken THEN 'recorded spans of what it replaced do not join'
-            WHEN chain.until <> revised.recorded_at
+            WHEN
+                chain.until > revised.recorded_at
+                OR (chain.until < revised.recorded_at AND NOT chain.is_withdrawn)
                 THEN format(
                     'recorded at %%s, but what it replaced stood until %%s',
                     revised.recorded_at, chain.until
@@ -68,7 +88,7 @@ compared AS (
 SELECT
     instrument_id,
     open_time,
-    open_time + %(length)s,
+    open_time + %(length)s::interval,
     detail
 FROM compared
 WHERE detail IS NOT NULL

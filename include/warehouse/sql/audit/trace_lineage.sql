@@ -16,7 +16,7 @@ WITH told AS (
 SELECT
     stored.instrument_id,
     stored.open_time,
-    stored.open_time + %(length)s,
+    stored.open_time + %(length)s::interval,
     CASE
         WHEN load.dataset <> %(dataset)s THEN format('load %%s stored %%s', load_id, load.dataset)
         WHEN stored.source <> load.source

@@ -4,8 +4,9 @@ SELECT
     hole_end
 FROM (
     SELECT
-        lag(stored.open_time + %(length)s, 1, %(span_start)s) OVER (ORDER BY stored.open_time)
-            AS hole_start,
+        lag(stored.open_time + %(length)s::interval, 1, %(span_start)s) OVER (
+            ORDER BY stored.open_time
+        ) AS hole_start,
         stored.open_time AS hole_end
     FROM (
         SELECT open_time

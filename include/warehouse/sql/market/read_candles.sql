@@ -9,7 +9,8 @@ SELECT
     quote_volume,
     taker_buy_volume,
     taker_buy_quote_volume,
-    trade_count
+    trade_count,
+    flags
 FROM {table}
 WHERE
     instrument_id = %(instrument_id)s

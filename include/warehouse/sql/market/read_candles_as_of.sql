@@ -10,7 +10,8 @@ SELECT
     quote_volume,
     taker_buy_volume,
     taker_buy_quote_volume,
-    trade_count
+    trade_count,
+    flags
 FROM market.candle_as_of(%(timeframe)s, %(at)s)
 WHERE
     instrument_id = %(instrument_id)s

@@ -39,7 +39,7 @@ def client_of(base_url: str, *, attempts: int = 1) -> Iterator[HttpClient]:
 def walk(*answers: bytes, attempts: int = 1) -> tuple[list[int], Script, list[tuple[str, str]]]:
     told: list[tuple[str, str]] = []
     with serve(NOW, *answers) as script, client_of(script.base_url, attempts=attempts) as client:
-        source = BinanceSpotTrades(client, lambda endpoint, field: told.append((endpoint, field)))
+        source = BinanceSpotTrades(client, lambda *change: told.append(change[:2]))
         pages = source.agg_trades("BTCUSDT", Span(BASE_MS, BASE_MS + 40), page_limit=3)
         found = [agg_id for page in pages for agg_id in page.rows.agg_id.tolist()]
     return found, script, told

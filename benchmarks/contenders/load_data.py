@@ -23,7 +23,7 @@ from include.exchanges.binance_spot.client import TRAITS
 from include.exchanges.row_texts import RowTexts
 from include.exchanges.rows import CandleRows
 from include.jobs.storage import payload_sha256, write_frame, write_rows
-from include.market.candle import CANDLE_COLUMNS, FLOAT_COLUMNS, VALUE_COLUMNS
+from include.market.candle import FLOAT_COLUMNS, STATED_COLUMNS, VALUE_COLUMNS
 from include.warehouse.pgbinary import encode_rows, encode_times
 
 MINUTE_MS = 60_000
@@ -101,7 +101,7 @@ def as_frame(open_ms: np.ndarray, values: np.ndarray) -> pd.DataFrame:
     """Return the candle frame that the gate accepts."""
     times = pd.DatetimeIndex((open_ms * 1000).view("datetime64[us]")).tz_localize("UTC")
     columns = dict(zip(VALUE_COLUMNS, values, strict=True))
-    frame = pd.DataFrame({"open_time": times, **columns})[list(CANDLE_COLUMNS)]
+    frame = pd.DataFrame({"open_time": times, **columns})[list(STATED_COLUMNS)]
     return frame.astype({"trade_count": np.int64})
 
 

@@ -16,7 +16,8 @@ from include.exchanges.binance_spot.client import RATE_LIMITS, TRAITS, BinanceSp
 from include.exchanges.governor import LocalGovernor
 from include.exchanges.http import HttpClient, HttpSettings
 from include.exchanges.rows import CandleRows
-from include.jobs.land_candles import fetch_twice, split_batches
+from include.jobs.ask_twice import fetch_twice
+from include.jobs.land_candles import split_batches
 from include.jobs.storage import payload_sha256, write_rows
 from include.market.rate_limit import RateLimit
 from include.market.span import Span
@@ -36,7 +37,7 @@ def fetch_rest(url: str, symbol: str, span: Span, folder: Path) -> int:
     """Land ``span`` page by page."""
     source = BinanceSpot(open_client(url))
     batches = split_batches(span, BATCH_DAYS)
-    return sum(land(fetch_twice(source, symbol, batch, 1000), folder) for batch in batches)
+    return sum(land(fetch_twice(source, symbol, batch, 1000).rows, folder) for batch in batches)
 
 
 def fetch_archive(url: str, symbol: str, span: Span, folder: Path) -> int:

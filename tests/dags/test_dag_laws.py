@@ -19,11 +19,14 @@ EXPECTED = {
     "backfill_history",
     "fetch_candles",
     "audit_history",
+    "repair_gaps",
     "check_candles",
+    "check_warehouse",
     "load_warehouse",
     "cascade_5m",
     "cascade_30m",
     "cascade_4h",
+    "derive_features",
     "fit_channels_4h",
     "publish_report",
     "maintain_warehouse",
@@ -132,6 +135,7 @@ def test_the_river_is_linked_by_assets_without_a_break(dags: dict[str, Any]) -> 
         ("cascade_5m", "cascade_30m"),
         ("cascade_30m", "cascade_4h"),
         ("cascade_4h", "fit_channels_4h"),
+        ("cascade_5m", "derive_features"),
         ("fit_channels_4h", "publish_report"),
     ]
     for giver, taker in river:
@@ -159,6 +163,8 @@ def test_only_what_asks_a_venue_holds_its_slots(dags: dict[str, Any]) -> None:
         "backfill_history",
         "fetch_candles",
         "audit_history",
+        "repair_gaps",
+        "check_warehouse",
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from include.exchanges.base import CandleSource
@@ -21,6 +22,7 @@ from include.jobs.fit_channels import fit_changed
 from include.jobs.landed_work import plan_shards
 from include.jobs.load_warehouse import load_landings
 from include.jobs.publish_report import publish_new
+from include.jobs.repair_gaps import repair_venue
 from include.jobs.storage import StoragePath
 from include.jobs.sync_reference import sync_venue
 from include.market.settings import Settings
@@ -100,6 +102,18 @@ class River:
             self.settings,
             self.symbols,
             run_id=run_id,
+            archive=self.archive,
+        )
+
+    def repair(self, *, run_id: str, at: datetime) -> dict[str, int]:
+        return repair_venue(
+            self.conn,
+            self.source,
+            self.open_path,
+            self.settings,
+            self.symbols,
+            run_id=run_id,
+            at=at,
             archive=self.archive,
         )
 

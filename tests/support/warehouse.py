@@ -69,6 +69,7 @@ def candles(
         "open_time": pd.to_datetime(np.array(opens_us, dtype="int64"), unit="us", utc=True),
         **dict.fromkeys(VALUE_COLUMNS[:-1], prices),
         "trade_count": np.full(len(places), 7, dtype=np.int64),
+        "flags": np.zeros(len(places), dtype=np.int64),
     }
     frame = pd.DataFrame(columns)[list(CANDLE_COLUMNS)]
     return frame.astype({"open_time": "datetime64[us, UTC]"})
@@ -87,6 +88,7 @@ def walk(count: int, *, seed: int = 1, start: datetime = START) -> pd.DataFrame:
         "close": close,
         **{name: draw.uniform(0, 100, count) for name in VALUE_COLUMNS[4:8]},
         "trade_count": draw.integers(0, 1000, count),
+        "flags": np.zeros(count, dtype=np.int64),
     }
     return pd.DataFrame(columns)
 

@@ -1,5 +1,6 @@
 -- Reads the channels of the fits that are current: their segment, losses, and the narrowest gap
--- between neighbouring lines at either end; leans on fit_one_current and channel_coefficient_pkey.
+-- between neighbouring lines at its first and last candle, between which lines are kept from
+-- crossing; leans on fit_one_current and channel_coefficient_pkey.
 SELECT
     fit_run.instrument_id,
     fit_run.timeframe,
@@ -11,6 +12,7 @@ SELECT
     line.lines,
     line.least_gap
 FROM model.fit_run
+INNER JOIN market.timeframe ON fit_run.timeframe = timeframe.label
 INNER JOIN model.segment ON fit_run.fit_run_id = segment.fit_run_id
 INNER JOIN model.channel ON segment.segment_id = channel.segment_id
 CROSS JOIN LATERAL (
@@ -25,7 +27,9 @@ CROSS JOIN LATERAL (
         FROM model.channel_coefficient AS coefficient
         CROSS JOIN LATERAL (
             SELECT
-                extract(epoch FROM segment.end_time - segment.start_time)::float8 / 3600 AS long
+                extract(
+                    EPOCH FROM segment.end_time - timeframe.length - segment.start_time
+                )::float8 / 3600 AS long
         ) AS hours
         WHERE coefficient.channel_id = channel.channel_id
         WINDOW by_tau AS (ORDER BY coefficient.tau)

@@ -212,17 +212,18 @@ def test_changes_are_told_per_contiguous_run_and_reason(connection: Connection) 
     query(connection, "DELETE FROM ledger.change RETURNING 1")
     load_frame(
         connection,
-        candles(range(8), price=[100, 100, 100, 105, 105, 100, 105, 100]),
-        minutes(0, 10),
+        candles([*range(8), 10], price=[100, 100, 100, 105, 105, 100, 105, 100, 100]),
+        minutes(0, 12),
         path="b",
     )
     told = [(start, end, reason) for start, end, reason, _ in query(connection, CHANGES)]
     assert sorted(told) == [
-        (moment(0), moment(2), "new"),
+        (moment(0), moment(2), "repaired"),
         (moment(3), moment(5), "revised"),
-        (moment(5), moment(6), "new"),
+        (moment(5), moment(6), "repaired"),
         (moment(6), moment(7), "revised"),
-        (moment(7), moment(8), "new"),
+        (moment(7), moment(8), "repaired"),
+        (moment(10), moment(11), "new"),
     ]
 
 

@@ -212,8 +212,8 @@ def test_a_writer_that_takes_no_lock_is_noticed_and_nothing_is_stored_twice(
     stranger = dial()
     copy = (
         "INSERT INTO market.candle_1m SELECT instrument_id, %s, open, high, low, close, volume, "
-        "quote_volume, taker_buy_volume, taker_buy_quote_volume, trade_count, source, revision, "
-        "load_id, recorded_at FROM market.candle_1m WHERE open_time = %s RETURNING 1"
+        "quote_volume, taker_buy_volume, taker_buy_quote_volume, trade_count, flags, source, "
+        "revision, load_id, recorded_at FROM market.candle_1m WHERE open_time = %s RETURNING 1"
     )
     genuine = judgement._judge
 

@@ -66,11 +66,11 @@ def explain_venue(
     outages learnt later, and outages that trades have disproved since. What becomes explained is
     covered and told to the later stages, in one transaction.
     """
-    if not thorough and not asked_gaps(conn, DATASET, venue, span, unexplained_only=True):
-        return {}
     who = Explainer(DATASET, venue, run_id, at)
     withdrawn = 0
     with database_errors(f"explaining gaps of {venue}"):
+        if not thorough and not asked_gaps(conn, DATASET, venue, span, unexplained_only=True):
+            return {}
         if thorough:
             # On its own: the locks of series are taken in one go, or two writers could meet.
             with conn.transaction():

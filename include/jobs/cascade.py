@@ -92,6 +92,17 @@ def cascade_all(conn: Connection, *, run_id: str) -> dict[str, Written]:
     return written
 
 
+def cascade_live(conn: Connection, *, run_id: str) -> dict[str, Written]:
+    """Roll up what little was loaded just now through every level, in one transaction.
+
+    Returns the rows written, by the timeframes of which any was. A backlog, and what an older open
+    transaction hides, is left to the stages.
+    """
+    with conn.transaction():
+        written = cascade_all(conn, run_id=run_id)
+    return {label: counts for label, counts in written.items() if any(counts.values())}
+
+
 def _stage_of(target: Timeframe) -> str:
     return f"cascade_{target.name}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from unittest.mock import patch
 
 from include.jobs import cascade as job
-from include.jobs.cascade import cascade_all
+from include.jobs.cascade import cascade_all, cascade_live
 from include.market.timeframe import CASCADE
 from include.warehouse.engine import Connection, connect
 from include.warehouse.ledger import changes_in_flight, read_changes
@@ -93,5 +93,30 @@ def test_a_stage_at_work_is_left_to_itself(connection: Connection, loader_dsn: s
         written = cascade_all(connection, run_id="live")
     assert set(written) == {"5m", "4h"}
     assert written["5m"]["inserted"] == 48
+    run_stages(connection)
+    check_against_scratch(connection, walk(240))
+
+
+def test_minutes_just_loaded_are_rolled_up_at_once_and_only_what_was_written_is_told(
+    connection: Connection,
+) -> None:
+    load(connection, walk(7), minutes(0, 7))
+    assert cascade_live(connection, run_id="live") == {"5m": NOTHING | {"inserted": 1}}
+    assert cascade_live(connection, run_id="live") == {}
+    load(connection, walk(240), FOUR_HOURS)
+    written = cascade_live(connection, run_id="live")
+    assert {label: counts["inserted"] for label, counts in written.items()} == {
+        "5m": 47,
+        "30m": 8,
+        "4h": 1,
+    }
+    check_against_scratch(connection, walk(240))
+
+
+def test_a_backlog_is_no_work_for_a_live_pass(connection: Connection) -> None:
+    load(connection, walk(240), FOUR_HOURS)
+    with patch.object(job, "LIVE_CHILDREN", 100):
+        assert cascade_live(connection, run_id="live") == {}
+    assert rows(connection, "SELECT open_time FROM market.candle_5m") == []
     run_stages(connection)
     check_against_scratch(connection, walk(240))

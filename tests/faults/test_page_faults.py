@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from include.exchanges.binance_usdm.client import BinanceUsdm
+from include.market.candle import SNAPPED
 from include.market.errors import CandlewickError, FinalError, SourceUnavailableError
 from include.market.span import Span, from_ms
 from include.market.timeframe import M1
@@ -275,15 +276,20 @@ def test_r26_what_the_archive_lacks_is_asked_of_the_venue(lab: Lab, open_river: 
     assert ways.fetchall() == [("archive", 1296), ("rest", 144)]
 
 
-def test_r26_off_grid_candles_are_not_taken_for_those_of_the_grid(lab: Lab, river: River) -> None:
+def test_r26_off_grid_candles_are_moved_and_flagged_until_the_right_ones_come(
+    lab: Lab, river: River
+) -> None:
     times = {"start": HOLE.start_ms, "end": HOLE.end_ms}
     lab.amend({"kind": "off_grid", "symbol": "BTCUSDT", **times})
     river.sync()
     said = run_through(river, run_id="one")
-    assert said["check"]["refused"] == 7
-    assert_honest(river)
+    assert said["check"]["refused"] == 0
+    assert count(river, f"market.candle_1m WHERE flags = {SNAPPED}") == 7
     lab.restore()
+    # The venue was late with its times only: moved, the candles are those it tells of now.
+    assert_honest(river)
     run_through(river, run_id="two")
+    assert count(river, "market.candle_1m WHERE flags <> 0") == 0
     assert_complete(river)
 
 

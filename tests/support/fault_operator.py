@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 from include.market.errors import CandlewickError, RateLimitedError
-from include.market.span import Span, merge_spans, subtract_spans, to_ms
+from include.market.span import Span, merge_spans, subtract_all, subtract_spans, to_ms
 from include.market.timeframe import DAY_MS, M1
 from include.market.universe import Universe
 from include.warehouse.ledger import coverage
@@ -17,6 +18,7 @@ from tests.support.river import River
 TRIES = 3
 """Of one task, as the DAGs have it."""
 LONGEST_WAIT_S = 5.0
+MANY_LOOKS = 6
 
 
 class Operator:
@@ -28,7 +30,10 @@ class Operator:
         self._runs = 0
 
     def backfill(self, span: Span, *, most_rounds: int) -> int:
-        """Backfill until all of ``span`` is proven; return how many rounds that took."""
+        """Backfill until all of ``span`` is proven or often looked for; return the rounds it took.
+
+        A silence without an end is never proven: it stays a task, and somebody else's patience.
+        """
         for number in range(1, most_rounds + 1):
             todo = [
                 (symbol, piece)
@@ -40,7 +45,20 @@ class Operator:
             for symbol, piece in todo:
                 self._try(symbol, piece)
             settle(self.river, run_id=f"round-{number}")
+            self._look_again(number)
         raise AssertionError(f"not done after {most_rounds} rounds: {self.errors[-5:]}")
+
+    def _look_again(self, number: int) -> None:
+        """Have the gaps repaired, every round a day after the one before.
+
+        What one instrument alone lacks is proven by a look some time later.
+        """
+        at = datetime.now(UTC) + timedelta(days=number)
+        try:
+            self.river.repair(run_id=f"repair-{number}", at=at)
+        except CandlewickError as error:
+            self.errors.append(error)
+        settle(self.river, run_id=f"repair-{number}")
 
     def ask_again(self, span: Span) -> None:
         """Ask once more for all that is written down as absent, with an hour around it."""
@@ -80,7 +98,16 @@ class Operator:
     def _unproven(self, symbol: str, span: Span) -> Sequence[Span]:
         ids = instrument_ids(self.river.conn, self.river.venue)
         proven = coverage(self.river.conn, "candle_1m", ids[symbol])
-        return _whole_days(subtract_spans(span, proven), span)
+        given_up = [
+            Span(to_ms(start), to_ms(end))
+            for start, end in self.river.conn.execute(
+                "SELECT span_start, span_end FROM ledger.gap WHERE instrument_id = %s "
+                "AND dataset = 'candle_1m' AND closed_at IS NULL AND reason = 'unknown' "
+                "AND jsonb_array_length(proof -> 'looks') >= %s",
+                (ids[symbol], MANY_LOOKS),
+            )
+        ]
+        return _whole_days(subtract_all(subtract_spans(span, proven), given_up), span)
 
     def _gaps(self, symbol: str, span: Span) -> list[Span]:
         rows = self.river.conn.execute(

@@ -173,6 +173,9 @@ def ask_truth(venue_url: str, venue: str, symbol: str, span: Span) -> Truth:
     with urllib.request.urlopen(f"{venue_url}/sim/truth/candles?{query}", timeout=60) as answer:  # noqa: S310
         told = json.load(answer)
     candles = {row[0]: _values(row) for row in told["rows"] if row[0] % MINUTE_MS == 0}
+    for row in told["rows"]:
+        # One that opens beside the grid belongs to the place it is nearest to, where that is free.
+        candles.setdefault((row[0] + MINUTE_MS // 2) // MINUTE_MS * MINUTE_MS, _values(row))
     kinds = {
         at: entry["kind"]
         for entry in told["absent"]

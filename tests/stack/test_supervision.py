@@ -118,7 +118,8 @@ def test_a_killed_part_heals_and_a_killed_supervisor_leaves_nothing(layout: Layo
     wait_for(lambda: postgres_of(layout) not in (None, first))
     # A server that starts beside the last of its predecessor's processes gives up, and is started
     # again: only one that answers stays.
-    cluster(layout, RECORD).wait_ready()
+    lock = cluster(layout, RECORD).data_dir / "postmaster.pid"
+    wait_for(lambda: lock.exists() and lock.read_text().rstrip().endswith("ready"))
 
     second, supervisor = postgres_of(layout), supervision.supervisor_process(layout)
     assert second is not None

@@ -29,14 +29,14 @@ from include.warehouse.roles import LOADER_LOGIN
 
 HERE = Path(__file__).parent
 RESULT = HERE / "results" / "cascade.json"
-INSTRUMENTS = int(os.environ.get("INSTRUMENTS", "20"))
-MINUTES = int(os.environ.get("MINUTES", "525600"))
-ROUNDS = int(os.environ.get("ROUNDS", "3"))
-REPEATS = int(os.environ.get("REPEATS", "3"))
-SIZES = tuple(int(size) for size in os.environ.get("SIZES", "1,10,50").split(","))
+INSTRUMENTS = int(os.environ.get("INSTRUMENTS") or "20")
+MINUTES = int(os.environ.get("MINUTES") or "525600")
+ROUNDS = int(os.environ.get("ROUNDS") or "3")
+REPEATS = int(os.environ.get("REPEATS") or "3")
+SIZES = tuple(int(size) for size in (os.environ.get("SIZES") or "1,10,50").split(","))
 """Millions of stored 1m candles beside which a late minute is measured, ascending."""
-LIVE_INSTRUMENTS = int(os.environ.get("LIVE_INSTRUMENTS", "500"))
-LIVE_MINUTES = int(os.environ.get("LIVE_MINUTES", "480"))
+LIVE_INSTRUMENTS = int(os.environ.get("LIVE_INSTRUMENTS") or "500")
+LIVE_MINUTES = int(os.environ.get("LIVE_MINUTES") or "480")
 YEAR = 525_600
 PINS = ("polars==2.1.0", "duckdb==2.0.0", "pandas==3.1.1", "pyarrow==26.0.1")
 OTHER_PINS = ("technical==1.7.0", "nautilus_trader==1.221.0", "pyarrow==26.0.1")

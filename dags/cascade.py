@@ -31,11 +31,12 @@ def build_cascade(source: Timeframe, target: Timeframe) -> None:
         def roll_up(*, dag_run: Any = None) -> dict[str, int]:
             from include.airflow_bridge.connections import warehouse
             from include.jobs.cascade import cascade_changes
+            from include.jobs.wake_ups import somebody_waits
 
             with warehouse(f"cascade_{target.name}") as conn:
                 written = cascade_changes(conn, source, target, run_id=dag_run.run_id)
-            if not any(written.values()):
-                raise AirflowSkipException("no bucket changed")
+                if not any(written.values()) and not somebody_waits(conn, [target]):
+                    raise AirflowSkipException("no bucket changed")
             return written
 
         roll_up()

@@ -7,9 +7,6 @@ rows that say something new go through COPY into staging, foreign keys are resol
 row that is replaced is kept in `market.candle_revision`. Coverage, gaps and changes are written to
 the ledger in the same transaction.
 
-Minutes that have just closed are then rolled up through every timeframe at once, in one
-transaction; a backlog is left to the DAGs `cascade_*`, which also do what this missed.
-
 Minutes that have just closed are rolled up through every timeframe at once, in one transaction; a
 backlog is left to the DAGs `cascade_*`, which also do what this missed.
 

@@ -5,6 +5,7 @@ Nothing here commits: the caller's transaction does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -110,6 +111,15 @@ def changes_in_flight(connection: Connection, stage: str, dataset: str) -> bool:
     """
     query = statement("ledger/changes_in_flight")
     return bool(fetch_value(connection, query, {"stage": stage, "dataset": dataset}))
+
+
+def changes_awaited(connection: Connection, stages: Sequence[str], dataset: str) -> bool:
+    """Tell whether changes of ``dataset`` wait for any of ``stages``.
+
+    A stage that never ran is not asked: its first run reads everything anyway.
+    """
+    query = statement("ledger/awaited_changes")
+    return bool(fetch_value(connection, query, {"stages": list(stages), "dataset": dataset}))
 
 
 def coverage(connection: Connection, dataset: str, instrument_id: int) -> list[Span]:

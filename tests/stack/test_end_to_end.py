@@ -124,7 +124,7 @@ def settled(stack: Stack) -> None:
                 "SELECT count(*) FROM ledger.change JOIN ledger.cursor "
                 "ON stage = CASE dataset WHEN 'candle_1m' THEN 'cascade_5m' "
                 "WHEN 'candle_5m' THEN 'cascade_30m' WHEN 'candle_30m' THEN 'cascade_4h' "
-                "ELSE 'fit_channels_4h' END WHERE change.xid >= cursor.xid "
+                "WHEN 'candle_4h' THEN 'fit_channels_4h' END WHERE change.xid >= cursor.xid "
                 "AND span_end < now() - interval '10 minutes'"
             )
             == 0

@@ -7,30 +7,30 @@ A channel is a straight trend of the log close with quantile lines around it. Ev
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from include.channels.hierarchy import ParentChannel, likely_breaks, likely_price
+from include.channels.log_closes import LogCloses, read_closes
+from include.channels.newest_trend import known_parent
 from include.channels.noise import Array
-from include.channels.quantile import LineFit, checked_taus, fit_lines, pinball_loss
+from include.channels.origin_lines import scatter_around
+from include.channels.parent_pull import NO_PULL, ParentPull, pull_once
+from include.channels.publication import LEVEL, judge_channel
+from include.channels.quantile import checked_taus, fit_lines, pinball_loss
 from include.channels.segmentation import Segmentation, bic_penalty, segment_lines
-from include.channels.validation import (
-    ChannelScore,
-    candles_to_judge,
-    choose_horizon,
-    score_channel,
-)
-from include.market.errors import ContractError, InvalidInputError
+from include.channels.validation import RANDOM_WALK, ChannelScore, score_channel
+from include.channels.walk_forward import choose_horizon
+from include.market.errors import InvalidInputError
 from include.market.span import from_ms
 from include.market.timeframe import Timeframe
 
 DEFAULT_TAUS = (0.05, 0.25, 0.5, 0.75, 0.95)
 MIN_CANDLES = 4
-HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,14 @@ class ChannelSegment:
 class ChannelFit:
     """All segments, oldest first, and the verdict over the newest one.
 
-    ``published`` exactly when ``out_of_sample_loss < baseline_loss``; otherwise
-    ``declined_reason`` says why, with the numbers. ``forecasts`` outcomes, up to ``horizon``
-    candles ahead, were scored; ``coverage`` is the share of them inside the outermost lines.
+    ``published`` exactly when the forecasts beat every baseline (``publication.judge_channel``);
+    otherwise ``declined_reason`` says why, with the numbers. ``forecasts`` outcomes, up to
+    ``horizon`` candles ahead, were scored; ``coverage`` is the share of them inside the outermost
+    lines. ``baseline_loss`` is the random walk's, ``baseline_losses`` hold every baseline's.
+
+    ``calibration``, one number per tau in log price, is added to the newest segment's lines, so
+    that what is shown covers what it says; empty when not judged. ``p_value`` and ``scores``:
+    ``publication`` and ``scorecard``.
     """
 
     timeframe: Timeframe
@@ -92,6 +97,10 @@ class ChannelFit:
     penalty: float
     published: bool
     declined_reason: str | None
+    p_value: float | None = None
+    baseline_losses: Mapping[str, float] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    calibration: tuple[float, ...] = ()
 
     @property
     def newest(self) -> ChannelSegment | None:
@@ -105,117 +114,119 @@ def fit_channel(
     *,
     min_candles: int,
     taus: Sequence[float] = DEFAULT_TAUS,
+    parents: Sequence[ParentChannel] = (),
+    level: float = LEVEL,
+    seed: int = 0,
 ) -> ChannelFit:
     """Cut the log close into trends of at least ``min_candles``, fit quantile lines, judge them.
 
     ``candles`` is a candle frame sorted by ``open_time``; absent candles are allowed and keep
-    their time. The same frame always gives the same fit. Too few candles give a declined fit.
+    their time. ``parents`` are states of the coarser timeframe's channel; of those the newest known
+    at an instant counts there. ``level`` is that of ``judge_channel``, ``seed`` that of the
+    intervals in ``scores``. The same input gives the same fit. Too few candles give a declined fit.
 
     Raises:
         ContractError: the frame lacks ``open_time`` or ``close``.
-        InvalidInputError: ``min_candles`` below 4, bad taus, a close that is not a positive
-            number, or times unsorted, repeated or off the timeframe's grid.
+        InvalidInputError: ``min_candles`` below 4, bad taus, a bad level, a parent that is no
+            multiple of ``timeframe``, a close that is not a positive number, or times unsorted,
+            repeated or off the timeframe's grid.
     """
     if min_candles < MIN_CANDLES:
         raise InvalidInputError(
             f"min_candles was {min_candles}: the shortest channel has {MIN_CANDLES} candles"
         )
     levels = checked_taus(taus)
-    open_ms, values = _read_closes(candles, timeframe)
-    segmentation = Segmentation((), 0.0, bic_penalty(len(values)), 0.0)
-    score = None
-    if len(values) >= min_candles:
-        slots = (open_ms - open_ms[0]) / timeframe.length_ms
-        segmentation = segment_lines(values, min_length=min_candles, times=slots)
-        score = score_channel(values, slots, min_length=min_candles, taus=levels)
+    closes = read_closes(candles, timeframe)
+    score, segmentation = None, Segmentation((), 0.0, bic_penalty(len(closes)), 0.0)
+    if len(closes) >= min_candles:
+        segmentation = _cut(closes, min_candles, parents)
+        score = score_channel(
+            closes, min_length=min_candles, taus=levels, parents=parents, seed=seed
+        )
+    verdict = judge_channel(score, candles=len(closes), min_candles=min_candles, level=level)
+    pull = score.pull if score else NO_PULL
     segments = tuple(
         _describe_segment(
-            open_ms[start:end], values[start:end], timeframe, start=start, taus=levels
+            closes, slice(*bounds), levels, parents if bounds[1] == len(closes) else (), pull
         )
-        for start, end in segmentation.bounds
+        for bounds in segmentation.bounds
     )
-    reason = _reason_to_decline(score, len(values), min_candles)
     return ChannelFit(
         timeframe=timeframe,
-        candles=len(values),
+        candles=len(closes),
         taus=levels,
         segments=_with_losses(segments, score),
         out_of_sample_loss=score.model_loss if score else None,
-        baseline_loss=score.baseline_loss if score else None,
+        baseline_loss=score.baseline_losses[RANDOM_WALK] if score else None,
         coverage=score.coverage if score else None,
         forecasts=score.forecasts if score else 0,
         horizon=choose_horizon(min_candles),
         noise_scale=segmentation.noise_scale,
         penalty=segmentation.penalty,
-        published=reason is None,
-        declined_reason=reason,
+        published=verdict.reason is None,
+        declined_reason=verdict.reason,
+        p_value=verdict.p_value,
+        baseline_losses=dict(score.baseline_losses) if score else {},
+        scores=_collect_scores(score, closes, parents) if score else {},
+        calibration=_calibrate(score, closes, segments[-1]) if score else (),
     )
 
 
-def _read_closes(
-    candles: pd.DataFrame, timeframe: Timeframe
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return open times in epoch milliseconds and log closes, both checked."""
-    lost = [column for column in ("open_time", "close") if column not in candles.columns]
-    if lost:
-        raise ContractError(f"candle frame lacks {', '.join(lost)}: has {list(candles.columns)}")
-    times = candles["open_time"]
-    if not isinstance(times.dtype, pd.DatetimeTZDtype):
-        raise ContractError(f"open_time must be UTC datetimes, was {times.dtype}")
-    if times.isna().any():
-        raise InvalidInputError("open_time holds NaT: drop these rows first")
-    utc = times.dt.tz_convert("UTC").dt.tz_localize(None)
-    open_ms = utc.to_numpy(dtype="datetime64[ms]").astype(np.int64)
-    if (np.diff(open_ms) <= 0).any():
-        raise InvalidInputError("open_time does not strictly increase: sort and dedupe first")
-    if (open_ms % timeframe.length_ms != 0).any():
-        place = int(np.flatnonzero(open_ms % timeframe.length_ms)[0])
-        raise InvalidInputError(
-            f"open_time {from_ms(int(open_ms[place])).isoformat()} is off the {timeframe.label} "
-            "grid: pass candles of that timeframe"
-        )
-    closes = candles["close"].to_numpy(dtype=np.float64)
-    doubtful = ~(np.isfinite(closes) & (closes > 0))
-    if doubtful.any():
-        place = int(np.flatnonzero(doubtful)[0])
-        raise InvalidInputError(
-            f"close at {from_ms(int(open_ms[place])).isoformat()} is {closes[place]}: "
-            "expected a positive number"
-        )
-    return open_ms, np.log(closes)
+def _cut(closes: LogCloses, min_candles: int, parents: Sequence[ParentChannel]) -> Segmentation:
+    count, penalty = len(closes), bic_penalty(len(closes))
+    parent = known_parent(parents, closes, count)
+    if parent is None:
+        return segment_lines(closes.logs, min_length=min_candles, times=closes.slots)
+    return segment_lines(
+        closes.logs,
+        min_length=min_candles,
+        times=closes.slots,
+        likely_breaks=likely_breaks(parent, closes.open_ms, closes.timeframe),
+        likely_price=likely_price(penalty, count, parent, closes.timeframe),
+    )
 
 
 def _describe_segment(
-    open_ms: NDArray[np.int64],
-    values: Array,
-    timeframe: Timeframe,
-    *,
-    start: int,
+    closes: LogCloses,
+    span: slice,
     taus: tuple[float, ...],
+    parents: Sequence[ParentChannel],
+    pull: ParentPull,
 ) -> ChannelSegment:
-    hours = (open_ms - open_ms[0]) / HOUR_MS
+    """Return one trend; its lines follow the parent known at its end as far as ``pull`` says."""
+    values, hours = closes.logs[span], closes.hours[span]
+    hours = hours - hours[0]
     design = np.column_stack([np.ones(len(hours)), hours])
     (intercept, slope), *_ = np.linalg.lstsq(design, values, rcond=None)
     spread = float(np.sum((values - intercept - slope * hours) ** 2))
-    lines = fit_lines(values, hours, taus)
+    fitted = fit_lines(values, hours, taus)
+    lines = np.array([(line.intercept, line.slope) for line in fitted])
+    parent = known_parent(parents, closes, span.stop)
+    if parent is not None:
+        lines = pull_once(closes, span, lines, parent, pull)
     return ChannelSegment(
-        start_index=start,
-        end_index=start + len(values),
-        start_time=from_ms(int(open_ms[0])),
-        end_time=from_ms(int(open_ms[-1]) + timeframe.length_ms),
+        start_index=span.start,
+        end_index=span.stop,
+        start_time=from_ms(int(closes.open_ms[span.start])),
+        end_time=from_ms(closes.close_ms(span.stop - 1)),
         slope_per_hour=float(slope),
         intercept=float(intercept),
         candles=len(values),
         residual_scale=float(np.sqrt(spread / (len(values) - 2))),
-        lines=tuple(_describe_line(line, values, hours) for line in lines),
+        lines=tuple(
+            _describe_line(one.tau, line, values, hours, one.converged)
+            for one, line in zip(fitted, lines, strict=True)
+        ),
         out_of_sample_loss=None,
         baseline_loss=None,
     )
 
 
-def _describe_line(line: LineFit, values: Array, hours: Array) -> QuantileLine:
-    loss = pinball_loss(values, line.intercept + line.slope * hours, line.tau)
-    return QuantileLine(line.tau, line.intercept, line.slope, loss, None, line.converged)
+def _describe_line(
+    tau: float, line: Array, values: Array, hours: Array, converged: bool
+) -> QuantileLine:
+    loss = pinball_loss(values, line[0] + line[1] * hours, tau)
+    return QuantileLine(tau, float(line[0]), float(line[1]), loss, None, converged)
 
 
 def _with_losses(
@@ -232,21 +243,35 @@ def _with_losses(
         newest,
         lines=lines,
         out_of_sample_loss=score.model_loss,
-        baseline_loss=score.baseline_loss,
+        baseline_loss=score.baseline_losses[RANDOM_WALK],
     )
     return (*segments[:-1], judged)
 
 
-def _reason_to_decline(score: ChannelScore | None, count: int, min_candles: int) -> str | None:
-    """Return None to publish, else one line of ASCII with the numbers that decided."""
-    if count < min_candles:
-        return f"too few candles: had {count}, a channel needs {min_candles}"
-    if score is None:
-        needed = candles_to_judge(min_candles)
-        return f"too few candles to judge out of sample: had {count}, the test needs {needed}"
-    if score.model_loss < score.baseline_loss:
-        return None
-    return (
-        f"out-of-sample pinball loss {score.model_loss:.6g} is not below the random walk's "
-        f"{score.baseline_loss:.6g} ({score.forecasts} forecasts)"
-    )
+def _calibrate(score: ChannelScore, closes: LogCloses, newest: ChannelSegment) -> tuple[float, ...]:
+    """Return what is added to each of the newest segment's lines, in log price."""
+    middle = newest.lines[len(newest.lines) // 2]
+    span = slice(newest.start_index, newest.end_index)
+    line = np.array([middle.intercept, middle.slope_per_hour])
+    scatter = scatter_around(closes, span, line)
+    return tuple(margin * scatter for margin in score.margins)
+
+
+def _collect_scores(
+    score: ChannelScore, closes: LogCloses, parents: Sequence[ParentChannel]
+) -> dict[str, float]:
+    numbers = {**score.metrics, "origins": float(score.origins)}
+    for name, compared in score.comparisons.items():
+        numbers |= {f"p_{name}": compared.p_value, f"gain_{name}": compared.mean}
+        if np.isfinite(compared.statistic):
+            numbers[f"dm_{name}"] = compared.statistic
+    parent = known_parent(parents, closes, len(closes))
+    if parent is not None:
+        close_ms = closes.close_ms(len(closes) - 1)
+        numbers |= {
+            "parent_weight": score.pull.slope,
+            "parent_position_weight": score.pull.position,
+            "parent_position": parent.position_of(float(closes.logs[-1]), close_ms),
+            "parent_width": parent.width_at(close_ms),
+        }
+    return numbers

@@ -111,8 +111,8 @@ def fit_many(
     Args:
         values: of all segments, one after the other.
         times: as many, strictly rising within each segment.
-        starts: segment ``s`` is ``[starts[s], starts[s + 1])``, at least 3 long; the last entry
-            is the number of values.
+        starts: segment ``s`` is ``[starts[s], starts[s + 1])``, at least 3 long; the first entry
+            is 0, the last the number of values.
         taus: rising levels, strictly between 0 and 1.
         weights: as many, none negative; all equal by default.
 
@@ -120,20 +120,46 @@ def fit_many(
         Lines, (segments, taus, 2): value at the segment's first time, slope. Duality gaps,
         (segments, taus): how far a line's loss can be above the least one, as a share of it;
         infinite where the search gave up.
+
+    Raises:
+        InvalidInputError: bad taus, lengths that do not fit, or a segment with fewer than 3 values
+            of positive weight, a NaN or infinity, times that do not rise, or a negative weight.
     """
     levels = np.array(checked_taus(taus))
+    weights = np.ones(len(values)) if weights is None else weights
+    _require_segments(values, times, starts, weights)
     shape = (len(starts) - 1, len(levels))
     lines, gaps = np.empty((*shape, 2)), np.empty(shape)
-    fit_segments(
+    unfit = fit_segments(
         np.ascontiguousarray(times, dtype=np.float64),
         np.ascontiguousarray(values, dtype=np.float64),
-        np.ones(len(values)) if weights is None else np.ascontiguousarray(weights, np.float64),
+        np.ascontiguousarray(weights, dtype=np.float64),
         np.ascontiguousarray(starts, dtype=np.int64),
         levels,
         lines,
         gaps,
     )
+    if unfit >= 0:
+        part = slice(starts[unfit], starts[unfit + 1])
+        _require_points(values[part], times[part], weights[part])
+        raise InvalidInputError(f"values of segment {unfit} are too large: scale them down")
     return lines, gaps
+
+
+def _require_segments(
+    values: Array, times: Array, starts: NDArray[np.int64], weights: Array
+) -> None:
+    if not len(values) == len(times) == len(weights):
+        raise InvalidInputError(
+            f"quantile lines need a time and a weight per value, had {len(values)} values, "
+            f"{len(times)} times and {len(weights)} weights"
+        )
+    rising = len(starts) > 0 and (np.diff(starts) >= 0).all()
+    if not rising or starts[0] != 0 or starts[-1] != len(values):
+        raise InvalidInputError(
+            f"starts of segments must rise from 0 to the number of values, {len(values)}: "
+            f"were {starts[:3]} to {starts[-1:]}"
+        )
 
 
 def _require_points(values: Array, times: Array, weights: Array) -> None:

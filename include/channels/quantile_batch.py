@@ -45,14 +45,17 @@ def fit_segments(
     taus: Floats,
     lines: Floats,
     gaps: Floats,
-) -> None:
-    """Fit a line per segment and level.
+) -> int:
+    """Fit a line per segment and level; return the first segment that has none, or -1.
+
+    A segment has no lines when fewer than 3 points have weight, times do not rise, a weight is
+    negative or a number is not finite; what follows such a segment is not fitted.
 
     Args:
         times: strictly rising within each segment, any unit.
         values: as many.
         weights: as many, none negative.
-        starts: segment ``s`` holds the points ``starts[s]`` to ``starts[s + 1]``, at least 3.
+        starts: segment ``s`` holds the points ``starts[s]`` to ``starts[s + 1]``.
         taus: rising levels, strictly between 0 and 1.
         lines: filled in, (segments, levels, 2): value at the segment's first time, and slope.
         gaps: filled in, (segments, levels): how far the loss can be above the least one, as a
@@ -71,11 +74,15 @@ def fit_segments(
     for segment in range(len(starts) - 1):
         begin, end = starts[segment], starts[segment + 1]
         count = end - begin
+        weight = weights[begin:end]
+        if not _can_be_fitted(times[begin:end], weight):
+            return segment
         half = (times[end - 1] - times[begin]) / 2.0
         for place in range(count):
             scaled[place] = (times[begin + place] - times[begin]) / half - 1.0
-        weight = weights[begin:end]
         level, slope, scale = _flatten(scaled[:count], values[begin:end], weight, true[:count])
+        if not scale < np.inf:
+            return segment
         points = (scaled[:count], dusty[:count], weight)
         if scale > 0.0:
             scatter_dust(true[:count], dusty[:count])
@@ -94,6 +101,21 @@ def fit_segments(
             steepness = slope + scale * line[1]
             lines[segment, place, 0] = height - steepness
             lines[segment, place, 1] = steepness / half
+    return -1
+
+
+@compiled
+def _can_be_fitted(times: Floats, weights: Floats) -> bool:
+    """Tell whether times are finite and rise, and three or more points have weight."""
+    weighty = 0
+    for place in range(len(times)):
+        # Comparisons with NaN are false.
+        if not 0.0 <= weights[place] < np.inf:
+            return False
+        weighty += 1 if weights[place] > 0.0 else 0
+        if place > 0 and not times[place - 1] < times[place]:
+            return False
+    return weighty >= 3 and abs(times[0]) < np.inf and abs(times[-1]) < np.inf
 
 
 @compiled

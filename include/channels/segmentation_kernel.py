@@ -2,16 +2,28 @@
 
 Optimal partitioning (Jackson et al. 2005): the best cut of the first ``end`` values ends with one
 line that starts at some ``start``, after the best cut of the first ``start`` values. A start is a
-*candidate* until it is proven never to win again. Of each candidate the least-squares line from its
-start to now is carried along, one value at a time, with its residual sum of squares, which so is a
-sum of squares and loses no digits however long the series is.
+*candidate* until it is proven never to win again: already a cut at ``end`` costs less than the
+candidate does (PELT: Killick, Fearnhead and Eckley, JASA 107, 2012). The proof does not hold for
+lines shorter than ``min_length`` after ``end``, so a retired candidate stays that long.
 
-Two proofs retire a candidate. Already a cut at ``end`` costs less than the candidate does
-(PELT: Killick, Fearnhead and Eckley, JASA 107, 2012). Or wherever the candidate's lines cost less
-than those of one older candidate they cost more than a cut at ``end`` (duality pruning: Truong and
-Runge 2024, "DUST"), which is tried only while candidates are many, as on a series without breaks.
-Neither proof holds for lines shorter than ``min_length`` after ``end``, so a retired candidate
-stays that long.
+Candidates are not evaluated before they can win. The winner before a block of values is led through
+the block, and its cost at the end is a limit. Residuals never fall as a line grows, so a candidate
+that costs more than the limit at the beginning cannot win inside the block; only the others, the
+*near* ones, are led from value to value. Most candidates are about one price of a segment behind,
+so few are near. And one line can speak for many candidates: two lines fit two pieces at least as
+well as one line fits both, so
+
+    residuals(start .. end) >= residuals(start .. root) + residuals(root .. end).
+
+Old candidates stand in groups with a common ``root``. Their lines up to the root rest; of the group
+only the line from the root on is carried along, and the least cost at the root plus its residuals
+is below the cost of every member. Members are looked at again, and the root is moved, when that
+bound reaches the limit and each time the group has aged by half.
+
+Every residual sum is a sum of squares, so no digits are lost however long the series is. The price
+of a segment may depend on where it starts; a proof at ``end`` is against a line that starts there,
+at the price of that place. It may grow with the logarithm of the length: a longer line pays more
+than a shorter one at every later end, so the bounds hold without the candidate's logarithm.
 """
 
 from __future__ import annotations
@@ -25,77 +37,60 @@ from include.channels.compiled import compiled
 
 Floats: TypeAlias = NDArray[np.float64]
 Places: TypeAlias = NDArray[np.int64]
-Lines: TypeAlias = tuple[Floats, Floats, Floats, Floats, Floats, Floats]
-"""Of each candidate's line: count, mean time, mean value, spread of time, slope, residuals."""
-Stakes: TypeAlias = tuple[Places, Places, Places, Floats]
-"""Of each candidate: start, last end it is kept for, next duality trial, cost before its start."""
+Crowd: TypeAlias = tuple[NDArray[np.float64], NDArray[np.int64]]
+"""A column for each candidate, or for each group.
 
-ROOM = 1024
+Rows of the numbers: count, mean time, mean value, spread of time, slope and residuals of its line;
+cost before its start with the price (of a group: least cost of a member at the root). Rows of the
+places: start (of a group: its first member), last end it is kept for.
+"""
+
+BLOCK = 16
+"""Values that candidates which cannot win take in one step."""
+GROUP = 64
+"""Candidates for which one line speaks; as many younger ones are carried along themselves."""
 FOR_EVER = 1 << 62
 NO_SPREAD = 1e-200
 """Spread of one time: not zero, so that the slope of a line through one point is no 0 / 0."""
-PAUSE = 8
-"""Candidates are held against the proofs once in so many values."""
-MANY = 400
-"""Fewer candidates than this are carried along more cheaply than they are tried for duality."""
-TRIALS = 3
-TRIAL_SHARE = 16
-"""A candidate is tried again when it has grown by this part."""
-BISECTIONS = 8
 MARGIN = 1e-9
 """A proof must hold by this share of the cost: rounding proves nothing."""
 
 
 @compiled
-def _make_room(room: int) -> tuple[Lines, Stakes]:
-    lines = (
-        np.empty(room), np.empty(room), np.empty(room), np.empty(room), np.empty(room),
-        np.empty(room),
-    )  # fmt: skip
-    places = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
-    return lines, (places[0], places[1], places[2], np.empty(room))
+def make_room(room: int) -> Crowd:
+    """Return space for so many lines."""
+    return np.empty((7, room)), np.empty((2, room), np.int64)
 
 
 @compiled
-def _enlarge(lines: Lines, stakes: Stakes) -> tuple[Lines, Stakes]:
-    """Return twice the room, with the same candidates in it."""
-    live = len(stakes[0])
-    wider, more = _make_room(2 * live)
-    for k in range(live):
-        _move(lines, stakes, k, wider, more, k)
-    return wider, more
+def _move(source: Crowd, old: int, target: Crowd, new: int) -> None:
+    for row in range(7):
+        target[0][row, new] = source[0][row, old]
+    target[1][0, new] = source[1][0, old]
+    target[1][1, new] = source[1][1, old]
 
 
 @compiled
-def _move(lines: Lines, stakes: Stakes, old: int, wider: Lines, more: Stakes, new: int) -> None:
-    wider[0][new] = lines[0][old]
-    wider[1][new] = lines[1][old]
-    wider[2][new] = lines[2][old]
-    wider[3][new] = lines[3][old]
-    wider[4][new] = lines[4][old]
-    wider[5][new] = lines[5][old]
-    more[0][new] = stakes[0][old]
-    more[1][new] = stakes[1][old]
-    more[2][new] = stakes[2][old]
-    more[3][new] = stakes[3][old]
+def _clear_line(numbers: Floats, place: int) -> None:
+    for row in range(6):
+        numbers[row, place] = 0.0
+    numbers[3, place] = NO_SPREAD
 
 
 @compiled
-def _admit(lines: Lines, stakes: Stakes, place: int, start: int, cost: float) -> None:
-    """Make ``start`` a candidate without a line yet; ``cost`` is that of the cut before it."""
-    for field in lines:
-        field[place] = 0.0
-    lines[3][place] = NO_SPREAD
-    stakes[0][place] = start
-    stakes[1][place] = FOR_EVER
-    stakes[2][place] = start + TRIAL_SHARE
-    stakes[3][place] = cost
+def _admit(crowd: Crowd, place: int, start: int, cost: float) -> None:
+    """Put a line without values at ``place``."""
+    numbers, places = crowd
+    _clear_line(numbers, place)
+    numbers[6, place] = cost
+    places[0, place], places[1, place] = start, FOR_EVER
 
 
 @compiled
-def _lengthen(lines: Lines, live: int, time: float, value: float) -> None:
-    """Add one value to the line of every candidate (recursive least squares)."""
-    counts, mean_times, mean_values, spreads, slopes, residuals = lines
+def _lengthen(numbers: Floats, live: int, time: float, value: float) -> None:
+    """Add one value to the first ``live`` lines (recursive least squares)."""
+    counts, mean_times, mean_values = numbers[0], numbers[1], numbers[2]
+    spreads, slopes, residuals = numbers[3], numbers[4], numbers[5]
     for k in range(live):
         before = counts[k]
         count = before + 1.0
@@ -116,153 +111,283 @@ def _lengthen(lines: Lines, live: int, time: float, value: float) -> None:
 
 
 @compiled
-def _cheapest(costs: Floats, residuals: Floats, ripe: int) -> int:
-    """Return the candidate of least cost, the oldest of equals."""
+def _join(numbers: Floats, begin: int, end: int, others: Floats, other: int) -> None:
+    """Add the values of one line to those of the lines ``begin`` up to ``end``.
+
+    What the joint line leaves is what both leave and three squares: how far each slope is from the
+    joint one, and how far the means are apart beside it.
+    """
+    counts, mean_times, mean_values = numbers[0], numbers[1], numbers[2]
+    spreads, slopes, residuals = numbers[3], numbers[4], numbers[5]
+    more, time, value = others[0, other], others[1, other], others[2, other]
+    spread, slope, rest = others[3, other], others[4, other], others[5, other]
+    for k in range(begin, end):
+        count = counts[k] + more
+        ahead = time - mean_times[k]
+        above = value - mean_values[k]
+        # One division in place of two: 1 / count and 1 / (spread of both).
+        scaled = count * (spreads[k] + spread) + counts[k] * more * ahead * ahead
+        inverse = 1.0 / (scaled * count)
+        share = inverse * scaled
+        weight = counts[k] * more * share
+        joint = spreads[k] * slopes[k] + spread * slope + weight * ahead * above
+        joint *= inverse * count * count
+        beside = above - joint * ahead
+        turned, bent = slopes[k] - joint, slope - joint
+        residuals[k] += (
+            rest + spreads[k] * turned * turned + spread * bent * bent + weight * beside * beside
+        )
+        spreads[k] = scaled * share
+        slopes[k] = joint
+        mean_times[k] += ahead * more * share
+        mean_values[k] += above * more * share
+        counts[k] = count
+
+
+@compiled
+def _find_cheapest(crowd: Crowd, ripe: int, per_log_length: float) -> tuple[int, float]:
+    """Return the candidate of least cost, the oldest of equals, and its cost."""
+    counts, residuals, costs = crowd[0][0], crowd[0][5], crowd[0][6]
     winner, least = 0, np.inf
     for k in range(ripe):
         cost = costs[k] + residuals[k]
+        if per_log_length > 0.0:
+            cost += per_log_length * np.log(counts[k])
         if cost < least:
             winner, least = k, cost
-    return winner
+    return winner, least
 
 
 @compiled
-def _retire_dearer(lines: Lines, stakes: Stakes, live: int, least: float, until: int) -> None:
-    """Retire the candidates that already cost more than the best cut does."""
-    kept_until, costs, residuals = stakes[1], stakes[3], lines[5]
-    for k in range(live):
-        if costs[k] + residuals[k] > least and kept_until[k] > until:
-            kept_until[k] = until
-
-
-@compiled
-def _retire_by_duality(
-    lines: Lines, stakes: Stakes, live: int, least: float, end: int, until: int, chance: int
-) -> int:
-    """Try candidates that have grown against older ones drawn by chance; return the new chance.
-
-    Near ones are drawn more often: distances are even on a logarithmic scale. Which are drawn
-    decides how long the search takes, never what it finds.
-    """
-    starts, kept_until, due, costs = stakes
-    for k in range(1, live):
-        if due[k] > end or kept_until[k] <= until or lines[0][k] < 3.0:
-            continue
-        due[k] = end + max(PAUSE, (end - starts[k]) // TRIAL_SHARE)
-        room = least - costs[k] + MARGIN * abs(least)
-        for _ in range(TRIALS):
-            chance = (chance * 1103515245 + 12345) % 2147483648
-            older = k - int(np.exp(chance / 2147483648.0 * np.log(float(k))))
-            if _is_dominated(lines, k, older, costs[k] - costs[older], room):
-                kept_until[k] = until
-                break
-    return chance
-
-
-@compiled
-def _is_dominated(lines: Lines, k: int, older: int, handicap: float, room: float) -> bool:
-    """Tell whether candidate ``k`` costs too much wherever it costs less than ``older``.
-
-    ``older`` costs more than ``k`` for a line only if that line leaves more than ``handicap`` of
-    residuals on the values between the two starts. The least residuals of ``k`` under that
-    condition are bounded from below by the Lagrangian dual, for any multiplier from 0 to where it
-    is no longer convex; ``room`` is what the residuals of ``k`` must exceed. Quadratics of a line
-    are taken around the mean time and value of ``k``: squares = yy - 2 (h y0 + g y1) + h h s0
-    + 2 h g s1 + g g s2 for height h and slope g.
-    """
-    count, spread, slope = lines[0][k], lines[3][k], lines[4][k]
-    own = lines[5][k] + slope * slope * spread
-    far, above = lines[1][older] - lines[1][k], lines[2][older] - lines[2][k]
-    all_count, all_spread, all_slope = lines[0][older], lines[3][older], lines[4][older]
-    s0, s1 = all_count - count, all_count * far
-    s2 = all_spread + all_count * far * far - spread
-    y0 = all_count * above
-    y1 = all_slope * all_spread + all_count * far * above - slope * spread
-    yy = lines[5][older] + all_slope * all_slope * all_spread + all_count * above * above - own
-    if yy - 2.0 * slope * y1 + slope * slope * s2 >= handicap:
-        # The best line of the candidate is among those that cost less than the older one's.
-        return False
-    low, high = 0.0, _convex_until(count, spread, s0, s1, s2)
-    for _ in range(BISECTIONS):
-        multiplier = 0.5 * (low + high)
-        a, b, c = count - multiplier * s0, -multiplier * s1, spread - multiplier * s2
-        determinant = a * c - b * b
-        if a <= 0.0 or determinant <= 0.0:
-            high = multiplier
-            continue
-        u, v = -multiplier * y0, slope * spread - multiplier * y1
-        height, tilt = (u * c - v * b) / determinant, (v * a - u * b) / determinant
-        if own - multiplier * (yy - handicap) - (u * height + v * tilt) > room:
-            return True
-        squares = yy - 2.0 * (height * y0 + tilt * y1)
-        squares += height * height * s0 + 2.0 * height * tilt * s1 + tilt * tilt * s2
-        if squares < handicap:
-            low = multiplier
-        else:
-            high = multiplier
-    return False
-
-
-@compiled
-def _convex_until(count: float, spread: float, s0: float, s1: float, s2: float) -> float:
-    """Return the multiplier at which the difference of the two quadratics turns singular."""
-    a, b, c = s0 * s2 - s1 * s1, count * s2 + s0 * spread, count * spread
-    rest = b * b - 4.0 * a * c
-    most = count / s0
-    return min(most, 2.0 * c / (b + np.sqrt(rest))) if rest >= 0.0 else most
-
-
-@compiled
-def _compact(lines: Lines, stakes: Stakes, live: int, end: int) -> int:
-    """Remove the candidates that no later end needs; return how many are left, in their order."""
-    kept = 0
-    for k in range(live):
-        if stakes[1][k] > end:
+def _retire(crowd: Crowd, begin: int, end: int, least: float, now: int, until: int) -> int:
+    """Retire members dearer than ``least``, drop whom no later end needs; return the new end."""
+    residuals, costs, untils = crowd[0][5], crowd[0][6], crowd[1][1]
+    kept = begin
+    for k in range(begin, end):
+        if costs[k] + residuals[k] > least and untils[k] > until:
+            untils[k] = until
+        if untils[k] > now:
             if kept != k:
-                _move(lines, stakes, k, lines, stakes, kept)
+                _move(crowd, k, crowd, kept)
             kept += 1
     return kept
+
+
+@compiled
+def _gather(crowd: Crowd, begin: int, end: int, limit: float, near: Crowd, count: int) -> int:
+    """Copy members that cost no more than ``limit`` behind ``count``; return the new count."""
+    residuals, costs = crowd[0][5], crowd[0][6]
+    for k in range(begin, end):
+        if costs[k] + residuals[k] <= limit:
+            _move(crowd, k, near, count)
+            count += 1
+    return count
+
+
+@compiled
+def _least_cost(crowd: Crowd, begin: int, end: int) -> float:
+    residuals, costs = crowd[0][5], crowd[0][6]
+    least = np.inf
+    for k in range(begin, end):
+        least = min(least, costs[k] + residuals[k])
+    return least
+
+
+@compiled
+def _due_after(now: int, start: int) -> int:
+    """Return when a group of age ``now - start`` is looked at again.
+
+    Groups of like age fall due together, so that thinned ones can be joined.
+    """
+    step = BLOCK
+    while 4 * step <= now - start:
+        step *= 2
+    return (now // step + 1) * step
+
+
+@compiled
+def _look_into(
+    pool: Crowd, groups: Crowd, spans: Places, g: int, least: float, now: int,
+    until: int,
+) -> bool:  # fmt: skip
+    """Move a group's root to now, retire members; tell whether any is left."""
+    numbers, firsts = groups[0], groups[1][0]
+    ends, dues = spans[0], spans[1]
+    first = firsts[g]
+    if numbers[0, g] > 0.0:
+        _join(pool[0], first, ends[g], numbers, g)
+        _clear_line(numbers, g)
+    ends[g] = _retire(pool, first, ends[g], least, now, until)
+    if ends[g] == first:
+        return False
+    numbers[6, g] = _least_cost(pool, first, ends[g])
+    dues[g] = _due_after(now, pool[1][0, first])
+    return True
+
+
+@compiled
+def _merge_back(pool: Crowd, groups: Crowd, spans: Places, g: int) -> bool:
+    """Give the members to the group before, if it has the same root and room; tell whether."""
+    counts, lows = groups[0][0], groups[0][6]
+    firsts, untils, ends = groups[1][0], groups[1][1], spans[0]
+    before = g - 1
+    size = ends[before] - firsts[before] + ends[g] - firsts[g]
+    if g == 0 or counts[before] > 0.0 or size > GROUP:
+        return False
+    for k in range(firsts[g], ends[g]):
+        _move(pool, k, pool, ends[before])
+        ends[before] += 1
+    lows[before] = min(lows[before], lows[g])
+    untils[before] = FOR_EVER
+    return True
+
+
+@compiled
+def _visit_groups(
+    pool: Crowd,
+    groups: Crowd,
+    spans: Places,
+    count: int,
+    least: float,
+    limit: float,
+    now: int,
+    until: int,
+    near: Crowd,
+) -> tuple[int, int]:
+    """Retire groups, look into those that may hold near candidates or are due, copy the near ones.
+
+    Returned are how many groups are left and how many candidates are near.
+    """
+    ends, dues = spans[0], spans[1]
+    firsts, untils = groups[1][0], groups[1][1]
+    rests, lows = groups[0][5], groups[0][6]
+    kept, close = 0, 0
+    for g in range(count):
+        bound = lows[g] + rests[g]
+        if bound > least and untils[g] > until:
+            untils[g] = until
+        if untils[g] <= now:
+            continue
+        if kept != g:
+            _move(groups, g, groups, kept)
+            ends[kept], dues[kept] = ends[g], dues[g]
+        if bound <= limit or dues[kept] <= now:
+            if not _look_into(pool, groups, spans, kept, least, now, until):
+                continue
+            close = _gather(pool, firsts[kept], ends[kept], limit, near, close)
+            if _merge_back(pool, groups, spans, kept):
+                continue
+        kept += 1
+    return kept, close
+
+
+@compiled
+def _found_group(
+    loose: Crowd, count: int, pool: Crowd, groups: Crowd, spans: Places,
+    sizes: Places, now: int,
+) -> int:  # fmt: skip
+    """Make a group of the oldest loose candidates; return how many stay loose."""
+    first, group = sizes[0], sizes[1]
+    for k in range(GROUP):
+        _move(loose, k, pool, first + k)
+    for k in range(GROUP, count):
+        _move(loose, k, loose, k - GROUP)
+    _admit(groups, group, first, _least_cost(pool, first, first + GROUP))
+    spans[0, group] = first + GROUP
+    spans[1, group] = _due_after(now, pool[1][0, first])
+    sizes[0], sizes[1] = first + GROUP, group + 1
+    return count - GROUP
+
+
+@compiled
+def _lead_through(
+    near: Crowd, close: int, times: Floats, values: Floats, prices: Floats, first: int, size: int,
+    begin: int, min_length: int, per_log_length: float, best: Floats, previous: Places,
+    lead: Crowd,
+) -> tuple[int, bool]:  # fmt: skip
+    """Lead near candidates, and those that start in the block, from value to value.
+
+    Returned are how many they are then, and whether ``lead`` holds the last winner.
+    """
+    ripe, winner = 0, 0
+    for i in range(first, first + size):
+        start = begin + i - first
+        if best[i] < np.inf:
+            _admit(near, close, start, best[i] + prices[i])
+            close += 1
+        _lengthen(near[0], close, times[i], values[i])
+        ripe = close
+        while ripe > 0 and near[1][0, ripe - 1] > start + 1 - min_length:
+            ripe -= 1
+        winner, best[i + 1] = _find_cheapest(near, ripe, per_log_length)
+        previous[i + 1] = near[1][0, winner]
+    if ripe == 0:
+        return close, False
+    _move(near, winner, lead, 0)
+    return close, True
 
 
 @compiled
 def cut_lines(
     times: Floats,
     values: Floats,
+    prices: Floats,
+    per_log_length: float,
     min_length: int,
-    penalty: float,
+    begun: int,
     best: Floats,
     previous: Places,
+    pool: Crowd,
+    groups: Crowd,
+    spans: Places,
+    loose: Crowd,
+    lead: Crowd,
+    sizes: Places,
 ) -> None:
-    """Fill ``best[end]`` with the least penalised cost of ``values[:end]``, infinite where none is.
+    """Go on with a search that has seen ``begun`` values, a multiple of ``BLOCK``.
 
-    ``previous[end]`` is where the last line of that cut starts. Both have one place more than
-    there are values. Of cuts that cost the same the one with the longest last line is taken.
-    ``times`` rise strictly; ``min_length`` is at least 1.
+    ``best[i]`` becomes the least penalised cost of the first ``begun + i`` values, infinite where
+    no cut is; ``best[0]`` is given. ``previous[i]`` is where the last line of that cut starts. Both
+    have one place more than there are ``values``, and so has ``prices``: what a segment costs that
+    starts at ``begun + i``, to which ``per_log_length`` times the logarithm of its length is added.
+    Of cuts that cost the same the one with the longest last line is taken. ``times`` rise strictly.
+
+    ``sizes`` holds how much of ``pool``, ``groups`` and ``loose`` is used and whether ``lead`` is
+    the winner at ``begun``; ``spans`` where the members of a group end and when it is looked at
+    next. There must be room in ``loose`` for ``2 * GROUP + BLOCK``, in ``groups`` for one group per
+    ``GROUP`` values and loose candidates, and in ``pool`` for their members.
     """
-    count = len(values)
-    lines, stakes = _make_room(ROOM)
-    best[:] = np.inf
-    best[0] = 0.0
-    live, chance = 0, 1
-    for end in range(1, count + 1):
-        if best[end - 1] < np.inf:
-            if live == len(stakes[0]):
-                lines, stakes = _enlarge(lines, stakes)
-            _admit(lines, stakes, live, end - 1, best[end - 1])
+    near = make_room(pool[1].shape[1] + loose[1].shape[1] + BLOCK)
+    block = make_room(1)
+    for first in range(0, len(values), BLOCK):
+        size, begin = min(BLOCK, len(values) - first), begun + first
+        _admit(block, 0, begin, 0.0)
+        for i in range(first, first + size):
+            _lengthen(block[0], 1, times[i], values[i])
+        # A cut that is known at the end of the block: the winner before it, led through it.
+        limit, least = np.inf, best[first] + prices[first]
+        if sizes[3]:
+            _join(lead[0], 0, 1, block[0], 0)
+            limit = _find_cheapest(lead, 1, per_log_length)[1]
+        limit += MARGIN * abs(limit)
+        least += MARGIN * abs(least)
+        # Only then may a line start here that takes the retired candidate's place.
+        until = begin + min_length
+        sizes[1], close = _visit_groups(
+            pool, groups, spans, sizes[1], least, limit, begin, until, near
+        )
+        live = _retire(loose, 0, sizes[2], least, begin, until)
+        close = _gather(loose, 0, live, limit, near, close)
+        if live >= 2 * GROUP:
+            live = _found_group(loose, live, pool, groups, spans, sizes, begin)
+        led, known = _lead_through(
+            near, close, times, values, prices, first, size, begin, min_length, per_log_length,
+            best, previous, lead,
+        )  # fmt: skip
+        sizes[3] = int(known)
+        _join(groups[0], 0, sizes[1], block[0], 0)
+        _join(loose[0], 0, live, block[0], 0)
+        for k in range(close, led):
+            _move(near, k, loose, live)
             live += 1
-        _lengthen(lines, live, times[end - 1], values[end - 1])
-        ripe = live
-        while ripe > 0 and stakes[0][ripe - 1] > end - min_length:
-            ripe -= 1
-        if ripe == 0:
-            continue
-        winner = _cheapest(stakes[3], lines[5], ripe)
-        best[end] = stakes[3][winner] + lines[5][winner] + penalty
-        previous[end] = stakes[0][winner]
-        if end % PAUSE == 0:
-            # Only then may a line start here that takes the retired candidate's place.
-            until = end + min_length
-            _retire_dearer(lines, stakes, live, best[end], until)
-            if live > MANY:
-                chance = _retire_by_duality(lines, stakes, live, best[end], end, until, chance)
-            live = _compact(lines, stakes, live, end)
+        sizes[2] = live

@@ -1,160 +1,147 @@
-"""Is a channel worth showing: rolling-origin forecasts against a random walk.
+"""Is a channel worth showing: what it would have forecast, calibrated, against its rivals.
 
-At each origin everything is fitted again on the past alone: breaks, noise scale and lines. The
-newest segment's lines are extended a few candles ahead and scored on what came. The rival is the
-last price moved by the quantiles of past returns.
+The forecasts of :mod:`include.channels.walk_forward` are moved by what was missed before
+(:mod:`include.channels.conformal`). Earlier origins only teach how far; the later ones are scored.
+Losses are mean pinball losses in log price.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from include.channels.conformal import calibrate_origins
+from include.channels.hierarchy import ParentChannel
+from include.channels.log_closes import LogCloses
+from include.channels.loss_comparison import (
+    MIN_DIFFERENCES,
+    LossComparison,
+    compare_losses,
+)
 from include.channels.noise import Array
-from include.channels.quantile import checked_taus, fit_lines, pinball_loss
-from include.channels.segmentation import segment_lines
+from include.channels.origin_lines import pinball_losses
+from include.channels.parent_pull import ParentPull
+from include.channels.quantile import checked_taus
+from include.channels.scorecard import band_name, coverages, describe_forecasts
+from include.channels.walk_forward import Walk, choose_origins, walk_forward
+from include.market.timeframe import Timeframe
 
-FOLDS = 8
-MIN_FOLDS = 3
-"""Fewer origins than this are an anecdote: no judgement is given."""
-HISTORY_SEGMENTS = 4
-"""An origin needs this many shortest segments of past."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelScore:
-    """Mean pinball losses (log price) of the forecasts of all origins.
-
-    ``model_loss`` and ``baseline_loss`` average over forecasts and taus, ``losses_by_tau`` is the
-    model's per tau. ``coverage`` is the share of outcomes between the lowest and highest quantile.
-    ``forecasts`` counts the outcomes scored, each with every tau.
-    """
-
-    model_loss: float
-    baseline_loss: float
-    losses_by_tau: tuple[float, ...]
-    coverage: float
-    forecasts: int
+CHANNEL = "channel"
+RANDOM_WALK = "random_walk"
+VOLATILITY = "volatility"
+PREVIOUS = "previous_channel"
+LEARNING_SHARE = 4
+"""One origin in so many, the oldest, is not scored: calibration learns from it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OriginForecast:
-    """Forecasts made before ``values[origin]`` was known: row h - 1 is h slots ahead."""
+class ChannelScore:
+    """How the channel and its rivals forecast the scored origins.
 
-    origin: int
-    channel: Array
-    random_walk: Array
-
-
-def choose_horizon(min_length: int) -> int:
-    """Return how many candles ahead channels are judged: half the shortest segment."""
-    return max(1, min_length // 2)
-
-
-def candles_to_judge(min_length: int) -> int:
-    """Return the fewest gapless candles for which ``score_channel`` gives a judgement."""
-    return HISTORY_SEGMENTS * min_length + MIN_FOLDS * choose_horizon(min_length)
-
-
-def forecast_channel(
-    values: Array, slots: Array, *, min_length: int, taus: Sequence[float], horizon: int
-) -> Array:
-    """Return the channel's quantiles for 1 ... ``horizon`` slots after the last of ``slots``.
-
-    ``values`` are log closes at ``slots`` (whole candle lengths since any start, rising). Row h - 1
-    is the forecast h slots ahead, one column per tau; extended lines that cross are sorted.
+    ``model_loss`` and ``baseline_losses`` average over forecasts and taus, ``losses_by_tau`` is the
+    model's per tau. ``comparisons`` hold the model against each rival, by the mean losses of
+    origins. ``coverage`` is the share of outcomes between the lowest and highest quantile.
+    ``forecasts`` counts the outcomes scored, each with every tau, ``origins`` the origins.
+    ``margins``, one per tau, are to be added to the lines in units of scatter, ``pull`` is how
+    they follow the parent. ``metrics`` are further numbers by name.
     """
-    start, end = segment_lines(values, min_length=min_length, times=slots).bounds[-1]
-    lines = fit_lines(values[start:end], slots[start:end], taus)
-    ahead = slots[-1] - slots[start] + np.arange(1, horizon + 1)
-    paths = np.column_stack([line.intercept + line.slope * ahead for line in lines])
-    return np.asarray(np.sort(paths, axis=1))
+
+    model_loss: float
+    baseline_losses: Mapping[str, float]
+    comparisons: Mapping[str, LossComparison]
+    losses_by_tau: tuple[float, ...]
+    coverage: float
+    forecasts: int
+    origins: int
+    margins: tuple[float, ...]
+    pull: ParentPull
+    metrics: Mapping[str, float]
 
 
-def forecast_random_walk(
-    values: Array, slots: Array, *, taus: Sequence[float], horizon: int
-) -> Array:
-    """Return the last value plus the empirical quantiles of past h-slot changes, as rows h - 1.
-
-    Only pairs of candles exactly h slots apart count, so a gap lends nothing; without any such
-    pair the forecast is the last value itself.
-    """
-    rows = np.empty((horizon, len(taus)))
-    for steps in range(1, horizon + 1):
-        later = np.searchsorted(slots, slots + steps)
-        paired = later < len(slots)
-        paired[paired] = slots[later[paired]] == slots[paired] + steps
-        changes = values[later[paired]] - values[paired]
-        rows[steps - 1] = values[-1] + (np.quantile(changes, taus) if len(changes) else 0.0)
-    return rows
-
-
-def forecast_origins(
-    values: Array, slots: Array, *, min_length: int, taus: Sequence[float]
-) -> list[OriginForecast]:
-    """Return both forecasts at up to 8 origins, one horizon apart, the newest last.
-
-    Each origin has at least 4 shortest segments of past. What an origin forecasts depends on the
-    values before it alone.
-    """
-    horizon = choose_horizon(min_length)
-    return [
-        OriginForecast(
-            origin,
-            forecast_channel(
-                values[:origin], slots[:origin], min_length=min_length, taus=taus, horizon=horizon
-            ),
-            forecast_random_walk(values[:origin], slots[:origin], taus=taus, horizon=horizon),
-        )
-        for origin in range(len(values) - FOLDS * horizon, len(values), horizon)
-        if origin >= HISTORY_SEGMENTS * min_length
-    ]
+def origin_times(
+    open_ms: NDArray[np.int64], timeframe: Timeframe, *, min_candles: int
+) -> list[int]:
+    """Return the instants, epoch milliseconds, at which channels are judged: when closes came."""
+    places = choose_origins(len(open_ms), min_candles) - 1
+    return [int(open_ms[place]) + timeframe.length_ms for place in places]
 
 
 def score_channel(
-    values: Array, slots: Array, *, min_length: int, taus: Sequence[float]
+    closes: LogCloses,
+    *,
+    min_length: int,
+    taus: Sequence[float],
+    parents: Sequence[ParentChannel] = (),
+    seed: int = 0,
 ) -> ChannelScore | None:
-    """Score the channel and the random walk over the newest candles; None if they are too few.
+    """Score the channel and its rivals over the newest candles; None if they are too few.
 
-    Fewer than 3 origins give no judgement. No outcome is scored twice; one that is missing (gap)
-    is not scored.
+    No outcome is scored twice; one that is missing (gap) is not scored. ``seed`` is that of the
+    bootstrap intervals.
     """
     levels = checked_taus(taus)
-    horizon = choose_horizon(min_length)
-    forecasts = forecast_origins(values, slots, min_length=min_length, taus=levels)
-    if len(forecasts) < MIN_FOLDS:
+    walk = walk_forward(closes, min_length=min_length, taus=levels, parents=parents)
+    if walk is None:
         return None
-    outcomes, model, baseline = [], [], []
-    for made in forecasts:
-        came = slice(made.origin, made.origin + horizon)
-        ahead = (slots[came] - slots[made.origin - 1]).astype(np.intp)
-        reached = ahead <= horizon
-        outcomes.append(values[came][reached])
-        model.append(made.channel[ahead[reached] - 1])
-        baseline.append(made.random_walk[ahead[reached] - 1])
-    return _compare(
-        np.concatenate(outcomes), np.concatenate(model), np.concatenate(baseline), levels
+    learnt = max(2, len(walk.origins) // LEARNING_SHARE)
+    # An origin without any outcome says nothing of anyone.
+    scored = np.isfinite(walk.outcomes).any(axis=1) & (np.arange(len(walk.origins)) >= learnt)
+    if np.count_nonzero(scored) < MIN_DIFFERENCES:
+        return None
+    forecasts, margins = _calibrate(walk, levels)
+    outcomes = walk.outcomes[scored]
+    losses = {
+        name: pinball_losses(outcomes, forecast[scored], levels)
+        for name, forecast in forecasts.items()
+    }
+    model = losses.pop(CHANNEL)
+    metrics = describe_forecasts(
+        outcomes,
+        forecasts[CHANNEL][scored],
+        {name: model - rival for name, rival in losses.items()},
+        losses=model,
+        taus=levels,
+        seed=seed,
     )
-
-
-def _compare(
-    outcomes: Array, model: Array, baseline: Array, taus: tuple[float, ...]
-) -> ChannelScore | None:
-    if len(outcomes) == 0:
-        return None
-    by_tau = tuple(_losses(outcomes, model, taus))
-    inside = (model[:, 0] <= outcomes) & (outcomes <= model[:, -1])
+    metrics |= {
+        f"raw_{key}": share
+        for key, share in coverages(outcomes, walk.channel[scored], levels).items()
+    }
     return ChannelScore(
-        model_loss=float(np.mean(by_tau)),
-        baseline_loss=float(np.mean(list(_losses(outcomes, baseline, taus)))),
-        losses_by_tau=by_tau,
-        coverage=float(inside.mean()),
-        forecasts=len(outcomes),
+        model_loss=float(np.nanmean(model)),
+        baseline_losses={name: float(np.nanmean(rival)) for name, rival in losses.items()},
+        comparisons={
+            name: compare_losses(np.nanmean(model - rival, axis=(1, 2)))
+            for name, rival in losses.items()
+        },
+        losses_by_tau=tuple(np.nanmean(model, axis=(0, 1)).tolist()),
+        coverage=metrics[band_name(levels, 0)],
+        forecasts=int(np.isfinite(outcomes).sum()),
+        origins=len(outcomes),
+        margins=margins,
+        pull=walk.pull,
+        metrics=metrics,
     )
 
 
-def _losses(outcomes: Array, quantiles: Array, taus: tuple[float, ...]) -> Iterator[float]:
-    for column, tau in enumerate(taus):
-        yield pinball_loss(outcomes, quantiles[:, column], tau)
+def _calibrate(walk: Walk, taus: tuple[float, ...]) -> tuple[dict[str, Array], tuple[float, ...]]:
+    """Return the forecasts by name, the channels' calibrated, and the channel's margins for now.
+
+    The channel before is calibrated by its own misses: it is a rival, not a straw man.
+    """
+    own = calibrate_origins(walk.outcomes, walk.channel, walk.scatter, taus)
+    scatter = walk.scatter[:-1]
+    before = calibrate_origins(walk.outcomes[1:], walk.previous[1:], scatter, taus)
+    previous = walk.previous.copy()
+    previous[1:] += before.margins[:, None, :] * scatter[:, None, None]
+    moved = walk.channel + own.margins[:, None, :] * walk.scatter[:, None, None]
+    forecasts = {
+        CHANNEL: np.sort(moved, axis=2),
+        RANDOM_WALK: walk.random_walk,
+        VOLATILITY: walk.volatility,
+        PREVIOUS: np.sort(previous, axis=2),
+    }
+    return forecasts, tuple(own.next_margins.tolist())

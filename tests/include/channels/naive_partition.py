@@ -26,10 +26,18 @@ class LineCost:
 
 def least_cost(values: Array, times: Array, min_length: int, penalty: float) -> float:
     """Return the penalised cost of the best cut; infinite where no segment fits."""
+    return float(least_costs(values, times, min_length, np.full(len(values), penalty))[-1])
+
+
+def least_costs(
+    values: Array, times: Array, min_length: int, prices: Array, per_log_length: float = 0.0
+) -> Array:
+    """Return the same for every beginning of the series; a segment pays the price of its start."""
     cost = LineCost(values, times)
     best = np.full(len(values) + 1, np.inf)
     best[0] = 0.0
     for end in range(min_length, len(values) + 1):
         starts = np.flatnonzero(np.isfinite(best[: end - min_length + 1]))
-        best[end] = np.min(best[starts] + cost.evaluate(starts, end)) + penalty
-    return float(best[-1])
+        lengths = per_log_length * np.log(end - starts)
+        best[end] = np.min(best[starts] + cost.evaluate(starts, end) + prices[starts] + lengths)
+    return best

@@ -9,15 +9,13 @@ import pandas as pd
 import pytest
 
 from include.channels.channel import ChannelFit, fit_channel
+from include.channels.hierarchy import ParentChannel
+from include.channels.log_closes import read_closes
+from include.channels.parent_pull import ParentPull, pull_once
+from include.channels.validation import score_channel
 from include.market.errors import ContractError, InvalidInputError
-from include.market.timeframe import H4, M5
-
-
-def make_candles(log_close: np.ndarray, start: str = "2026-01-01") -> pd.DataFrame:
-    times = pd.date_range(start, periods=len(log_close), freq="4h", tz="UTC")
-    return pd.DataFrame(
-        {"open_time": times.astype("datetime64[us, UTC]"), "close": np.exp(log_close)}
-    )
+from include.market.timeframe import D1, H4, M5
+from tests.include.channels.walks import make_candles
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +35,82 @@ def test_a_predictable_trend_is_published_with_both_losses(published: ChannelFit
     assert published.out_of_sample_loss is not None
     assert published.baseline_loss is not None
     assert published.out_of_sample_loss < published.baseline_loss
-    assert published.forecasts == 48
+    assert published.baseline_loss == published.baseline_losses["random_walk"]
+    assert published.out_of_sample_loss < published.baseline_losses["volatility"]
+    assert published.p_value is not None
+    assert published.p_value < 0.05
+    # 33 origins fit behind the first 48 candles; a quarter of them is learnt from.
+    assert published.forecasts == 6 * 25
     assert published.horizon == 6
+
+
+def test_the_scores_tell_what_was_judged(published: ChannelFit) -> None:
+    scores = published.scores
+    assert scores["origins"] == 25
+    assert scores["coverage_05_95"] == published.coverage
+    assert published.p_value == max(scores["p_random_walk"], scores["p_volatility"])
+    assert scores["gain_random_walk"] == pytest.approx(
+        published.out_of_sample_loss - published.baseline_loss
+    )
+    assert all(np.isfinite(value) for value in scores.values())
+    assert "parent_weight" not in scores
+
+
+def test_the_calibration_moves_every_line_by_what_was_missed(
+    rising_then_falling: pd.DataFrame, published: ChannelFit
+) -> None:
+    assert len(published.calibration) == 5
+    closes = read_closes(rising_then_falling, H4)
+    score = score_channel(closes, min_length=12, taus=published.taus)
+    newest = published.newest
+    assert score is not None
+    assert newest is not None
+    middle = newest.lines[2]
+    hours = 4.0 * np.arange(newest.candles)
+    rest = closes.logs[newest.start_index :] - middle.intercept - middle.slope_per_hour * hours
+    expected = np.array(score.margins) * np.abs(rest).mean()
+    assert published.calibration == pytest.approx(tuple(expected))
+
+
+def test_a_parent_leaves_its_marks(rising_then_falling: pd.DataFrame) -> None:
+    parent = ParentChannel(
+        timeframe=D1,
+        known_at=datetime(2026, 1, 10, tzinfo=UTC),
+        breakpoint_times=(),
+        start_time=datetime(2026, 1, 1, tzinfo=UTC),
+        slope_per_hour=-0.00125,
+        intercept=11.8,
+        residual_scale=0.01,
+        taus=(0.05, 0.5, 0.95),
+        intercepts=(11.7, 11.8, 11.9),
+        slopes=(-0.00125,) * 3,
+    )
+    alone = fit_channel(rising_then_falling, H4, min_candles=12)
+    led = fit_channel(rising_then_falling, H4, min_candles=12, parents=[parent])
+    assert led.scores["parent_width"] == pytest.approx(0.2)
+    assert 0 <= led.scores["parent_weight"] <= 1
+    # Only the newest segment follows the parent; the others are as they were.
+    assert led.segments[0].lines == alone.segments[0].lines
+    assert led == fit_channel(rising_then_falling, H4, min_candles=12, parents=[parent])
+    pulled = pull_once(
+        read_closes(rising_then_falling, H4),
+        slice(led.newest.start_index, 250),
+        np.array([(one.intercept, one.slope_per_hour) for one in alone.newest.lines]),
+        parent,
+        ParentPull(led.scores["parent_weight"], led.scores["parent_position_weight"]),
+    )
+    assert led.newest.start_index == alone.newest.start_index
+    shown = [(line.intercept, line.slope_per_hour) for line in led.newest.lines]
+    assert np.array(shown) == pytest.approx(pulled)
+
+
+def test_the_level_decides_and_is_checked(rising_then_falling: pd.DataFrame) -> None:
+    fit = fit_channel(rising_then_falling, H4, min_candles=12, level=1e-12)
+    assert not fit.published
+    assert fit.declined_reason is not None
+    assert "must be below 1e-12" in fit.declined_reason
+    with pytest.raises(InvalidInputError, match="level of publication"):
+        fit_channel(rising_then_falling, H4, min_candles=12, level=2)
 
 
 def test_segments_say_where_they_are_and_how_steep(published: ChannelFit) -> None:
@@ -126,10 +198,11 @@ def test_too_few_candles_are_declined_without_segments(count: int) -> None:
 
 
 def test_enough_to_fit_but_not_to_judge_is_declined() -> None:
-    fit = fit_channel(make_candles(np.linspace(1, 2, 65)), H4, min_candles=12)
+    fit = fit_channel(make_candles(np.linspace(1, 2, 95)), H4, min_candles=12)
     assert len(fit.segments) == 1
+    assert (fit.p_value, fit.scores, fit.calibration) == (None, {}, ())
     assert fit.declined_reason == (
-        "too few candles to judge out of sample: had 65, the test needs 66"
+        "too few candles to judge out of sample: had 95, the test needs 96 without gaps"
     )
 
 

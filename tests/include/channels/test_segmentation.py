@@ -9,8 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.channels.noise import clip_spikes, long_run_scale
-from include.channels.segmentation import bic_penalty, cut_optimally, segment_lines
+from benchmarks.contenders import segmentation_data
+from include.channels.noise import clip_spikes, long_run_scale, spike_noise
+from include.channels.segmentation import (
+    MBIC_PER_LOG_LENGTH,
+    bic_penalty,
+    cut_optimally,
+    segment_lines,
+)
+from include.channels.segmentation_metrics import f1_score
 from include.market.errors import InvalidInputError
 from tests.include.channels.naive_partition import LineCost, least_cost
 
@@ -103,6 +110,11 @@ def test_a_hole_in_time_does_not_bend_a_line() -> None:
         ([1.0, 2.0, 3.0], {"times": np.array([0.0, 1.0, 1.0])}, "strictly increase"),
         ([1.0, 2.0, 3.0], {"penalty": -1.0}, "negative"),
         ([1.0, 2.0, 3.0], {"penalty": np.nan}, "penalty nan"),
+        ([1.0, 2.0, 3.0], {"per_log_length": -1.0}, "per_log_length -1.0 is negative"),
+        ([1.0, 2.0, 3.0], {"likely_breaks": [3]}, "likely break 3 is outside"),
+        ([1.0, 2.0, 3.0], {"likely_breaks": [0]}, "likely break 0 is outside"),
+        ([1.0, 2.0, 3.0], {"likely_price": 99.0}, "likely_price was 99.0"),
+        ([1.0, 2.0, 3.0], {"likely_price": -1.0}, "likely_price was -1.0"),
     ],
 )
 def test_what_cannot_be_segmented_is_refused(
@@ -176,7 +188,7 @@ def test_pruning_changes_nothing_on_irregular_times(
 @pytest.mark.parametrize("min_length", [12, 300])
 @pytest.mark.parametrize("kind", ["no break", "faint breaks", "a late break"])
 @pytest.mark.parametrize("seed", range(2))
-def test_proofs_by_duality_change_nothing_where_candidates_are_many(
+def test_bounds_of_groups_change_nothing_where_candidates_are_many(
     seed: int, kind: str, min_length: int
 ) -> None:
     rng = np.random.default_rng(seed)
@@ -262,5 +274,69 @@ def test_a_spike_is_clipped_and_a_jump_is_not() -> None:
     assert clip_spikes(spiked)[60] == spiked[60]
 
 
+def test_a_gross_spike_counts_as_missing_and_a_small_one_for_its_part() -> None:
+    noise = np.random.default_rng(10).normal(scale=0.1, size=100)
+    typical = spike_noise(noise)
+    left = {}
+    for sigmas in (1.0, 3.0, 6.0, 20.0):
+        spiked = np.zeros(100) + noise * 1e-9
+        spiked[60] = sigmas * typical
+        left[sigmas] = clip_spikes(spiked, typical)[60] / typical
+    expected = {1.0: 1.0, 3.0: 2.0, 6.0: 1.0, 20.0: 0.0}
+    assert left == pytest.approx(expected, abs=1e-6)
+
+
 def test_the_penalty_is_three_parameters_of_schwarz() -> None:
     assert bic_penalty(1000) == pytest.approx(3 * np.log(1000))
+
+
+def test_a_faint_break_is_found_where_one_is_likely() -> None:
+    times = np.arange(300.0)
+    found = {}
+    for likely in ((), (150,), (60,)):
+        found[likely] = sum(
+            find_breaks(
+                0.012 * np.maximum(times - 150, 0) + np.random.default_rng(seed).normal(size=300),
+                likely_breaks=likely,
+            )
+            == [150]
+            for seed in range(40)
+        )
+    assert found[(150,)] >= 10
+    assert found[()] <= 2
+    assert found[(60,)] <= 2
+
+
+def test_a_likely_break_costs_two_thirds_unless_said_otherwise() -> None:
+    values = draw_trends([60, 60], [0.5, -0.5]) + np.random.default_rng(1).normal(size=120)
+    plain = segment_lines(values, min_length=12)
+    place = plain.bounds[1][0]
+    likely = segment_lines(values, min_length=12, likely_breaks=[place, place])
+    assert likely.bounds == plain.bounds
+    assert likely.objective == pytest.approx(plain.objective - plain.penalty / 3)
+    dear = segment_lines(values, min_length=12, likely_breaks=[place], likely_price=plain.penalty)
+    assert dear == plain
+
+
+def test_the_modified_criterion_charges_the_length_too() -> None:
+    values = draw_trends([60, 60], [0.5, -0.5]) + np.random.default_rng(1).normal(size=120)
+    plain = segment_lines(values, min_length=12)
+    modified = segment_lines(values, min_length=12, per_log_length=MBIC_PER_LOG_LENGTH)
+    lengths = sum(np.log(end - start) for start, end in modified.bounds)
+    assert len(plain.bounds) == len(modified.bounds) == 2
+    assert modified.objective == pytest.approx(plain.objective + lengths, abs=2.0)
+    short = segment_lines(values[:20], min_length=12, per_log_length=1.0)
+    assert short.objective == pytest.approx(short.penalty + np.log(20))
+
+
+@pytest.mark.parametrize(("kind", "least"), [("normal", 0.86), ("t3", 0.88), ("t2", 0.87),
+                                             ("outliers", 0.86), ("ar", 0.66)])  # fmt: skip
+def test_breaks_are_found_under_every_kind_of_noise(kind: str, least: float) -> None:
+    """A part of the benchmark, with its targets less twice the deviation of so few series."""
+    scores, alarms = [], 0
+    for seed in range(60):
+        values, truth = segmentation_data.draw_trends(seed, kind)
+        scores.append(f1_score([truth], find_breaks(values), segmentation_data.MARGIN))
+        alarms += bool(find_breaks(segmentation_data.draw_one_trend(seed, kind)))
+    assert np.mean(scores) >= least
+    assert alarms <= 5

@@ -16,7 +16,7 @@ from include.airflow_bridge.stage import stage_arguments, wake_on
 from include.market.timeframe import H4
 
 
-@dag(schedule=wake_on(assets.CHANNEL), **stage_arguments("report", __doc__))
+@dag(schedule=wake_on(assets.channels(H4)), **stage_arguments("report", __doc__))
 def publish_report() -> None:
     """Draw what is new and send it."""
 

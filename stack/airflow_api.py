@@ -111,6 +111,10 @@ class AirflowApi:
         """Let the scheduler run ``dag_id``."""
         self._json("PATCH", f"dags/{dag_id}", json={"is_paused": False})
 
+    def pause(self, dag_id: str) -> None:
+        """Keep the scheduler from running ``dag_id``; runs that have begun go on."""
+        self._json("PATCH", f"dags/{dag_id}", json={"is_paused": True})
+
     def trigger(self, dag_id: str) -> str:
         """Start a run now; return its run id."""
         body = {"logical_date": None}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -21,6 +21,7 @@ from stack.river_progress import (
     HISTORY_DAG,
     REFERENCE_DAG,
     REPORT_DAG,
+    RESTING_DAGS,
     RIVER_DAGS,
     STAGES,
     Marks,
@@ -77,23 +78,46 @@ def run(layout: Layout, record: StackRecord, keys: Keys, screen: Screen) -> Pass
     def check(*dags: str) -> None:
         raise_failure(metadata, layout, dags or RIVER_DAGS, since)
 
-    with screen.step("Reference data"):
-        for dag_id in RIVER_DAGS:
-            api.unpause(dag_id)
-        run_id = metadata.unfinished_run(REFERENCE_DAG) or api.trigger(REFERENCE_DAG)
-        _wait(
-            lambda: metadata.run_state(REFERENCE_DAG, run_id) == "success",
-            lambda: check(REFERENCE_DAG),
-        )
-    days = (span.end_ms - span.start_ms) // DAY_MS
-    screen.say(f"  History of {days} days of {len(record.symbols)} instruments: {span}")
-    _wait(lambda: begin_backfill(api, metadata, span), lambda: check(HISTORY_DAG))
-    with screen.stages() as board:
-        minutes = (span.end_ms - span.start_ms) // M1.length_ms
-        watch = _Watch(api, metadata, keys.warehouse_url(record), check)
-        seconds = watch.until_through(board, minutes * len(record.symbols))
-    metadata.close_finished_backfills()
+    with _resting(api):
+        with screen.step("Reference data"):
+            for dag_id in RIVER_DAGS:
+                api.unpause(dag_id)
+            run_id = metadata.unfinished_run(REFERENCE_DAG) or api.trigger(REFERENCE_DAG)
+            _wait(
+                lambda: metadata.run_state(REFERENCE_DAG, run_id) == "success",
+                lambda: check(REFERENCE_DAG),
+            )
+        days = (span.end_ms - span.start_ms) // DAY_MS
+        screen.say(f"  History of {days} days of {len(record.symbols)} instruments: {span}")
+        _wait(lambda: begin_backfill(api, metadata, span), lambda: check(HISTORY_DAG))
+        with screen.stages() as board:
+            minutes = (span.end_ms - span.start_ms) // M1.length_ms
+            watch = _Watch(api, metadata, keys.warehouse_url(record), check)
+            seconds = watch.until_through(board, minutes * len(record.symbols))
+        metadata.close_finished_backfills()
     return Passage(span, seconds)
+
+
+@contextmanager
+def _resting(api: AirflowApi) -> Iterator[None]:
+    """Keep what nobody waits for from running meanwhile: the ledger knows what it has to do."""
+    for dag_id in RESTING_DAGS:
+        api.pause(dag_id)
+    try:
+        yield
+    except BaseException:
+        # What went wrong is told, not that the stack may be gone with it; the next try wakes them.
+        with suppress(CandlewickError):
+            _wake(api)
+        raise
+    _wake(api)
+
+
+def _wake(api: AirflowApi) -> None:
+    for dag_id in RESTING_DAGS:
+        api.unpause(dag_id)
+        # Events of meanwhile woke nobody who rested.
+        api.trigger(dag_id)
 
 
 def begin_backfill(api: AirflowApi, metadata: Metadata, span: Span) -> bool:

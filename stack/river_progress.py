@@ -10,12 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from include.market.modelled import MODELLED
 from include.market.timeframe import CASCADE, H4, M1
 
 REFERENCE_DAG = "sync_reference"
 HISTORY_DAG = "backfill_history"
 REPORT_DAG = "publish_report"
 CHANNEL_STAGE = f"fit_channels_{H4.label}"
+# Models that nobody waits for. They rest while history arrives: each part of it would have them
+# fitted again, and take the time of what is waited for.
+RESTING_DAGS = tuple(f"fit_channels_{each.name}" for each in MODELLED if each != H4)
 CASCADE_STAGES = tuple(f"cascade_{target.name}" for _, target in CASCADE)
 # Stages that follow a cursor in the ledger, and the dataset whose changes each one reads.
 CURSOR_STAGES = {
@@ -73,7 +77,7 @@ class Numbers:
     publications: Mapping[str, int]
     """Publications by state: pending, sent, failed."""
     fitted_at: float
-    """When the newest fit was recorded, epoch seconds; 0 for never."""
+    """When the newest fit that is reported was recorded, epoch seconds; 0 for never."""
     reported_at: float
     """When the newest successful report run started, epoch seconds; 0 for never."""
 

@@ -42,8 +42,8 @@ MODELS = """
 select pg_snapshot_xmax(pg_current_snapshot())::text as next_xid,
        (select count(*) from model.segment) as segments,
        (select count(*) from model.channel) as channels,
-       (select coalesce(extract(epoch from max(recorded_at)), 0)::float8 from model.fit_run)
-         as fitted_at
+       (select coalesce(extract(epoch from max(recorded_at)), 0)::float8 from model.fit_run
+         where timeframe = '4h') as fitted_at
 """
 
 PUBLICATIONS = "select state, count(*) as messages from report.publication group by state"

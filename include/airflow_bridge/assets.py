@@ -17,10 +17,14 @@ def candles(timeframe: Timeframe) -> Asset:
     return table("market", timeframe.dataset)
 
 
+def channels(timeframe: Timeframe) -> Asset:
+    """Return the asset of the channels of one resolution, part of the table ``model.channel``."""
+    return table("model", f"channel_{timeframe.name}")
+
+
 INSTRUMENT = table("market", "instrument")
 LANDING = table("ledger", "landing")
 VERDICT = table("ledger", "verdict")
 FEATURE = table("market", "feature")
 SESSION_RETURN = table("market", "session_return")
-CHANNEL = table("model", "channel")
 PUBLICATION = table("report", "publication")

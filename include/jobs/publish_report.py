@@ -13,7 +13,8 @@ from include.report.figures import draw_channel_chart
 from include.report.messages import channel_caption, river_summary
 from include.warehouse.counts import read_counts
 from include.warehouse.engine import Connection
-from include.warehouse.models import StoredFit, latest_fit
+from include.warehouse.model_values import StoredFit
+from include.warehouse.models import latest_fit
 from include.warehouse.publications import is_published
 from include.warehouse.reference import instrument_ids
 

@@ -2,18 +2,46 @@
 
 from __future__ import annotations
 
-from itertools import accumulate
+from collections.abc import Mapping
+from itertools import accumulate, zip_longest
+from typing import Any
+
+import numpy as np
+import pandas as pd
 
 from include.channels.channel import ChannelFit, ChannelSegment, QuantileLine
-from include.warehouse.models import StoredChannel, StoredFit, StoredLine, StoredSegment
+from include.warehouse.model_values import (
+    SEGMENT_FEATURES,
+    Provenance,
+    StoredChannel,
+    StoredFit,
+    StoredLine,
+    StoredSegment,
+)
 
-CODE_VERSION = "channels-1"
+CODE_VERSION = "channels-2"
 """Raised whenever the same candles would give another fit."""
 NOT_JUDGED = "historic segment: only the newest one is judged out of sample"
 
 
-def to_stored(fit: ChannelFit, *, instrument_id: int, data_xid: int, min_candles: int) -> StoredFit:
-    """Return ``fit`` as the warehouse keeps it."""
+def to_stored(
+    fit: ChannelFit,
+    *,
+    instrument_id: int,
+    data_xid: int,
+    min_candles: int,
+    features: pd.DataFrame | None = None,
+    scores: Mapping[str, float] | None = None,
+    baseline_lines: Mapping[str, Any] | None = None,
+    settled: Mapping[str, Any] | None = None,
+    provenance: Provenance | None = None,
+) -> StoredFit:
+    """Return ``fit`` as the warehouse keeps it.
+
+    ``features`` has a row per segment. ``scores`` are added to the newest channel's own,
+    ``settled`` to the parameters: what was decided about the fit after it was made.
+    """
+    rows = features.to_dict("records") if features is not None else []
     return StoredFit(
         instrument_id=instrument_id,
         timeframe=fit.timeframe,
@@ -32,8 +60,14 @@ def to_stored(fit: ChannelFit, *, instrument_id: int, data_xid: int, min_candles
             "model_loss": fit.out_of_sample_loss,
             "baseline_loss": fit.baseline_loss,
             "declined_reason": fit.declined_reason,
+            **(settled or {}),
         },
-        segments=tuple(_to_stored_segment(fit, segment) for segment in fit.segments),
+        segments=tuple(
+            _to_stored_segment(fit, segment, row or {}, scores or {}, baseline_lines)
+            for segment, row in zip_longest(fit.segments, rows)
+        ),
+        p_value=fit.p_value,
+        provenance=provenance,
     )
 
 
@@ -41,6 +75,9 @@ def from_stored(stored: StoredFit) -> ChannelFit:
     """Return the fit that :func:`to_stored` was given."""
     parameters = stored.parameters
     ends = list(accumulate(segment.candles for segment in stored.segments))
+    newest = stored.segments[-1].channel if stored.segments else None
+    judged = newest or StoredChannel(published=False, declined_reason=NOT_JUDGED)
+    calibration = [line.calibration for line in judged.lines if line.calibration is not None]
     return ChannelFit(
         timeframe=stored.timeframe,
         candles=parameters["candles"],
@@ -58,12 +95,24 @@ def from_stored(stored: StoredFit) -> ChannelFit:
         penalty=parameters["penalty"],
         published=parameters["declined_reason"] is None,
         declined_reason=parameters["declined_reason"],
+        p_value=stored.p_value,
+        baseline_losses=judged.baseline_losses,
+        scores=judged.scores,
+        calibration=tuple(calibration),
     )
 
 
-def _to_stored_segment(fit: ChannelFit, segment: ChannelSegment) -> StoredSegment:
+def _to_stored_segment(
+    fit: ChannelFit,
+    segment: ChannelSegment,
+    features: Mapping[Any, Any],
+    scores: Mapping[str, float],
+    baseline_lines: Mapping[str, Any] | None,
+) -> StoredSegment:
     is_newest = segment is fit.newest
-    early = sum(not line.converged for line in segment.lines)
+    early = float(sum(not line.converged for line in segment.lines))
+    calibration = fit.calibration if is_newest else ()
+    own = {**fit.scores, **scores} if is_newest else {}
     channel = StoredChannel(
         published=is_newest and fit.published,
         declined_reason=fit.declined_reason if is_newest else NOT_JUDGED,
@@ -76,11 +125,16 @@ def _to_stored_segment(fit: ChannelFit, segment: ChannelSegment) -> StoredSegmen
                 line.slope_per_hour,
                 line.in_sample_loss,
                 line.out_of_sample_loss,
+                margin,
             )
-            for line in segment.lines
+            for line, margin in zip_longest(segment.lines, calibration)
         ),
-        scores={"lines_stopped_early": float(early)},
+        # Historic channels are many and rarely stopped early: nothing is stored that says nothing.
+        scores={**own, **({"lines_stopped_early": early} if early or is_newest else {})},
+        baseline_losses=fit.baseline_losses if is_newest else {},
+        baseline_lines=baseline_lines if is_newest and fit.published else None,
     )
+    known = {name: float(features.get(name, np.nan)) for name in SEGMENT_FEATURES}
     return StoredSegment(
         segment.start_time,
         segment.end_time,
@@ -89,6 +143,7 @@ def _to_stored_segment(fit: ChannelFit, segment: ChannelSegment) -> StoredSegmen
         segment.candles,
         segment.residual_scale,
         channel,
+        {name: value for name, value in known.items() if np.isfinite(value)},
     )
 
 

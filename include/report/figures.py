@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,9 @@ def draw_channel_chart(
 ) -> bytes:
     """Draw the newest ``recent`` candles and the channels over them; 1600 x 900 pixels, PNG.
 
-    Bands run from each segment's start_time to its end_time (half-open); the fit may be declined
-    or hold no segment, the chart then says so. The same input gives the same bytes.
+    Bands run from each segment's start_time to its end_time (half-open); those of the newest are
+    calibrated where it is published. The fit may be declined or hold no segment, the chart then
+    says so. The same input gives the same bytes.
 
     Raises:
         ContractError: the frame lacks a price column or ``volume``.
@@ -144,14 +146,34 @@ def _draw_channels(axes: Any, fit: ChannelFit, first_day: float, timeframe: Time
         if end <= left:
             continue
         at = np.linspace(max(start, left), end, 40)
-        _draw_bands(axes, segment, at, strong=segment is fit.newest)
+        is_shown = segment is fit.newest and fit.published
+        _draw_bands(
+            axes,
+            segment,
+            at,
+            strong=segment is fit.newest,
+            moves=(fit.calibration or None) if is_shown else None,
+        )
         if start > left:
             axes.axvline(start, color=INK, alpha=0.45, linewidth=0.9, linestyle=(0, (2, 4)))
 
 
-def _draw_bands(axes: Any, segment: ChannelSegment, at: Array, *, strong: bool) -> None:
+def _draw_bands(
+    axes: Any,
+    segment: ChannelSegment,
+    at: Array,
+    *,
+    strong: bool,
+    moves: Sequence[float] | None = None,
+) -> None:
+    """Draw the bands of a segment; ``moves`` are added to its lines, so that they cover truly."""
     hours = (at * DAY_MS - to_ms(segment.start_time)) / HOUR_MS
-    paths = [np.exp(line.intercept + line.slope_per_hour * hours) for line in segment.lines]
+    lines = [
+        line.intercept + move + line.slope_per_hour * hours
+        for line, move in zip(segment.lines, moves or [0.0] * len(segment.lines), strict=True)
+    ]
+    # Lines that are moved apart or extended may cross.
+    paths = np.exp(np.sort(np.array(lines), axis=0))
     share = 1.0 if strong else 0.62
     for low in range(len(paths) // 2):
         high = len(paths) - 1 - low

@@ -74,10 +74,12 @@ def river_summary(counts: RiverCounts) -> str:
 
 
 def channel_caption(title: str, fit: ChannelFit) -> str:
-    """Return two or three lines for below a chart: verdict, losses, newest trend."""
+    """Return two to four lines for below a chart: verdict, losses, why declined, newest trend."""
     verdict = "published" if fit.published else "declined"
     lines = [f"{printable(title, NAME_LIMIT)}, {fit.timeframe.label} channel: {verdict}"]
     lines.append(describe_verdict(fit))
+    if fit.out_of_sample_loss is not None and fit.declined_reason is not None:
+        lines.append(f"Declined: {printable(fit.declined_reason, REASON_LIMIT)}")
     newest = fit.newest
     if newest is not None:
         lines.append(

@@ -1,75 +1,31 @@
-"""Stores channel fits; older fits stay as history.
+"""Stores channel fits and reads them back; older fits stay as history.
 
 Nothing here commits: the caller's transaction does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from psycopg.rows import TupleRow
 
+from include.market.errors import InvalidInputError, StaleFenceError
+from include.market.span import Span, to_ms
 from include.market.timeframe import Timeframe, parse_timeframe
-from include.warehouse.engine import Connection, database_errors
-from include.warehouse.quarantine import finite_json
-from include.warehouse.statements import fetch_value, statement
-
-
-@dataclass(frozen=True, slots=True)
-class StoredLine:
-    """One quantile line; value = intercept + slope * hours since the segment's start_time."""
-
-    tau: float
-    intercept: float
-    slope: float
-    pinball_loss_in: float | None = None
-    pinball_loss_out: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredChannel:
-    """The channel over a segment; ``declined_reason`` is None exactly when it is published."""
-
-    published: bool
-    declined_reason: str | None = None
-    baseline_loss: float | None = None
-    model_loss: float | None = None
-    lines: tuple[StoredLine, ...] = ()
-    scores: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSegment:
-    """A straight trend over [start_time, end_time), aware UTC, in fitted price units."""
-
-    start_time: datetime
-    end_time: datetime
-    slope_per_hour: float
-    intercept: float
-    candles: int
-    residual_scale: float
-    channel: StoredChannel | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFit:
-    """One fit of an instrument and timeframe, segments oldest first.
-
-    ``data_xid`` is the ``upto_xid`` of the changes it has seen. ``parameters`` is JSON-able.
-    ``fit_run_id`` and ``recorded_at`` are None until it is stored.
-    """
-
-    instrument_id: int
-    timeframe: Timeframe
-    data_xid: int
-    code_version: str
-    parameters: Mapping[str, Any]
-    segments: tuple[StoredSegment, ...]
-    fit_run_id: int | None = None
-    recorded_at: datetime | None = None
+from include.warehouse.engine import Connection
+from include.warehouse.model_rows import write_fits
+from include.warehouse.model_values import (
+    SEGMENT_FEATURES,
+    Provenance,
+    StoredChannel,
+    StoredFit,
+    StoredLine,
+    StoredSegment,
+)
+from include.warehouse.statements import statement
 
 
 def store_fit(connection: Connection, fit: StoredFit) -> int:
@@ -77,21 +33,15 @@ def store_fit(connection: Connection, fit: StoredFit) -> int:
 
     Raises:
         ContractError: a number is not finite, segments overlap, or a reason is missing.
+        StaleFenceError: the current fit has seen more changes than this one.
         RetryableError: the database was lost or too busy; roll back.
     """
-    values = {
-        "instrument_id": fit.instrument_id,
-        "timeframe": fit.timeframe.label,
-        "data_xid": str(fit.data_xid),
-        "code_version": fit.code_version,
-        "parameters": finite_json(dict(fit.parameters)),
-    }
-    with database_errors(f"storing the fit of instrument {fit.instrument_id}"):
-        connection.execute(statement("model/lock_fit"), values)
-        connection.execute(statement("model/retire_fit"), values)
-        fit_run_id = int(fetch_value(connection, statement("model/write_fit_run"), values))
-        for segment in fit.segments:
-            _store_segment(connection, fit_run_id, segment)
+    [fit_run_id] = write_fits(connection, [fit])
+    if fit_run_id is None:
+        raise StaleFenceError(
+            f"the {fit.timeframe.label} fit of instrument {fit.instrument_id} has seen changes "
+            f"below {fit.data_xid} only, the current one more; end this try"
+        )
     return fit_run_id
 
 
@@ -101,64 +51,62 @@ def latest_fit(
     """Return the current fit of an instrument and timeframe, None when there is none."""
     values = {"instrument_id": instrument_id, "timeframe": timeframe.label}
     row = connection.execute(statement("model/current_fit"), values).fetchone()
+    return None if row is None else _as_fit(connection, row)
+
+
+def read_fit(connection: Connection, fit_run_id: int) -> StoredFit:
+    """Return one fit, current or not.
+
+    Raises:
+        InvalidInputError: there is none of that id.
+    """
+    row = connection.execute(statement("model/read_fit"), {"fit_run_id": fit_run_id}).fetchone()
     if row is None:
-        return None
-    fit_run_id, data_xid, code_version, parameters, recorded_at = row
+        raise InvalidInputError(
+            f"fit {fit_run_id} is not stored: see model.fit_run for those that are"
+        )
+    return _as_fit(connection, row)
+
+
+def read_p_values(connection: Connection, timeframe: Timeframe) -> dict[int, float]:
+    """Return the p-values of the current fits of ``timeframe`` that were judged, by instrument."""
+    rows = connection.execute(statement("model/read_p_values"), {"timeframe": timeframe.label})
+    return dict(rows.fetchall())
+
+
+def loads_before(connection: Connection, timeframe: Timeframe, at: datetime) -> list[datetime]:
+    """Return when candles of ``timeframe`` were loaded in the hour up to ``at``, newest first."""
+    values = {"dataset": timeframe.dataset, "at": at}
+    return [row[0] for row in connection.execute(statement("model/loads_before"), values)]
+
+
+def prune_segments(connection: Connection, *, before: datetime) -> int:
+    """Drop the segments of replaced fits made ``before`` and never shown; return how many.
+
+    The fits stay, and can be made again from what they were made of.
+    """
+    return connection.execute(statement("model/prune_segments"), {"before": before}).rowcount
+
+
+def _as_fit(connection: Connection, row: Sequence[Any]) -> StoredFit:
+    fit_run_id, instrument_id, label, data_xid, code_version, parameters, recorded_at = row[:7]
+    start, end, read_at, sha256, parent_fit_run_id, states, seed, p_value = row[7:]
+    made = None
+    if sha256 is not None:
+        span = Span(to_ms(start), to_ms(end))
+        made = Provenance(span, read_at, sha256, parent_fit_run_id, tuple(states), seed)
     return StoredFit(
         instrument_id=instrument_id,
-        timeframe=parse_timeframe(timeframe.label),
+        timeframe=parse_timeframe(label),
         data_xid=int(data_xid),
         code_version=code_version,
         parameters=parameters,
         segments=_read_segments(connection, fit_run_id),
         fit_run_id=fit_run_id,
         recorded_at=recorded_at,
+        p_value=p_value,
+        provenance=made,
     )
-
-
-def _store_segment(connection: Connection, fit_run_id: int, segment: StoredSegment) -> None:
-    values = {
-        "fit_run_id": fit_run_id,
-        "start_time": segment.start_time,
-        "end_time": segment.end_time,
-        "slope_per_hour": segment.slope_per_hour,
-        "intercept": segment.intercept,
-        "candles": segment.candles,
-        "residual_scale": segment.residual_scale,
-    }
-    segment_id = int(fetch_value(connection, statement("model/write_segment"), values))
-    if segment.channel is not None:
-        _store_channel(connection, segment_id, segment.channel)
-
-
-def _store_channel(connection: Connection, segment_id: int, channel: StoredChannel) -> None:
-    values = {
-        "segment_id": segment_id,
-        "published": channel.published,
-        "declined_reason": channel.declined_reason,
-        "baseline_loss": channel.baseline_loss,
-        "model_loss": channel.model_loss,
-    }
-    channel_id = int(fetch_value(connection, statement("model/write_channel"), values))
-    with connection.cursor() as cursor:
-        cursor.executemany(
-            statement("model/write_coefficient"),
-            [
-                {
-                    "channel_id": channel_id,
-                    "tau": line.tau,
-                    "intercept": line.intercept,
-                    "slope": line.slope,
-                    "pinball_loss_in": line.pinball_loss_in,
-                    "pinball_loss_out": line.pinball_loss_out,
-                }
-                for line in channel.lines
-            ],
-        )
-        cursor.executemany(
-            "INSERT INTO model.channel_score (channel_id, metric, value) VALUES (%s, %s, %s)",
-            [(channel_id, metric, value) for metric, value in channel.scores.items()],
-        )
 
 
 def _read_segments(connection: Connection, fit_run_id: int) -> tuple[StoredSegment, ...]:
@@ -173,8 +121,14 @@ def _read_segments(connection: Connection, fit_run_id: int) -> tuple[StoredSegme
 
 
 def _as_segment(row: TupleRow, lines: Mapping[int, list[StoredLine]]) -> StoredSegment:
-    *trend, channel_id, published, reason, baseline_loss, model_loss, scores = row
-    segment = StoredSegment(*trend)
+    trend, judged, features = row[:6], row[6:14], row[14:]
+    known = {
+        name: value
+        for name, value in zip(SEGMENT_FEATURES, features, strict=True)
+        if value is not None
+    }
+    segment = replace(StoredSegment(*trend), features=known)
+    channel_id, published, reason, baseline_loss, model_loss, scores, losses, foretold = judged
     if channel_id is None:
         return segment
     channel = StoredChannel(
@@ -184,5 +138,7 @@ def _as_segment(row: TupleRow, lines: Mapping[int, list[StoredLine]]) -> StoredS
         model_loss,
         tuple(lines.get(channel_id, ())),
         scores or {},
+        losses,
+        foretold,
     )
     return replace(segment, channel=channel)

@@ -28,6 +28,9 @@ EXPECTED = {
     "cascade_4h",
     "derive_features",
     "fit_channels_4h",
+    "fit_channels_30m",
+    "fit_channels_5m",
+    "fit_channels_1m",
     "publish_report",
     "maintain_warehouse",
 }
@@ -137,6 +140,10 @@ def test_the_river_is_linked_by_assets_without_a_break(dags: dict[str, Any]) -> 
         ("cascade_4h", "fit_channels_4h"),
         ("cascade_5m", "derive_features"),
         ("fit_channels_4h", "publish_report"),
+        ("fit_channels_4h", "fit_channels_30m"),
+        ("fit_channels_30m", "fit_channels_5m"),
+        ("fit_channels_5m", "fit_channels_1m"),
+        ("load_warehouse", "fit_channels_1m"),
     ]
     for giver, taker in river:
         assert produced[giver] & set(dags[taker]["assets"]), (giver, taker)

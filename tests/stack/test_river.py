@@ -104,3 +104,44 @@ def test_a_short_outage_is_borne_and_a_long_one_is_told(monkeypatch: pytest.Monk
     fail_after(60)
     with pytest.raises(SourceUnavailableError, match="stopped answering"):
         fail_after(timedelta(hours=1).total_seconds())
+
+
+class Switches:
+    """Stands for the API: remembers who was paused, woken and triggered, in order."""
+
+    def __init__(self, *, down: bool = False) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.down = down
+
+    def pause(self, dag_id: str) -> None:
+        self.told.append(("pause", dag_id))
+
+    def unpause(self, dag_id: str) -> None:
+        if self.down:
+            raise SourceUnavailableError("the stack is gone")
+        self.told.append(("unpause", dag_id))
+
+    def trigger(self, dag_id: str) -> None:
+        self.told.append(("trigger", dag_id))
+
+
+def test_models_nobody_waits_for_rest_until_the_history_is_in() -> None:
+    api = Switches()
+    with river._resting(cast("AirflowApi", api)):
+        assert api.told == [("pause", f"fit_channels_{label}") for label in ("30m", "5m", "1m")]
+        api.told.clear()
+    # Parents before their children.
+    assert [dag_id for verb, dag_id in api.told if verb == "trigger"] == [
+        "fit_channels_30m",
+        "fit_channels_5m",
+        "fit_channels_1m",
+    ]
+    assert {dag_id for verb, dag_id in api.told if verb == "unpause"} == set(river.RESTING_DAGS)
+
+
+@pytest.mark.parametrize("down", [True, False])
+def test_what_went_wrong_is_told_and_the_models_are_woken_if_they_can_be(down: bool) -> None:
+    api = Switches(down=down)
+    with pytest.raises(ValueError, match="first"), river._resting(cast("AirflowApi", api)):
+        raise ValueError("first")
+    assert bool([verb for verb, _ in api.told if verb == "unpause"]) is not down

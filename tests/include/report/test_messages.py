@@ -96,13 +96,14 @@ def test_a_caption_tells_verdict_losses_and_trend(declined: ChannelFit) -> None:
     assert not declined.published
     assert declined.out_of_sample_loss is not None
     text = channel_caption("BTCUSDT", declined)
-    first, second, third = text.split("\n")
+    first, second, reason, third = text.split("\n")
+    assert reason == f"Declined: {declined.declined_reason}"
     assert first == "BTCUSDT, 4h channel: declined"
     assert f"{declined.out_of_sample_loss * 1e4:.1f} bp against" in second
     assert f"{declined.newest.candles} candles" in third
-    assert channel_caption("X", replace(declined, published=True)).startswith(
-        "X, 4h channel: published"
-    )
+    published = channel_caption("X", replace(declined, published=True, declined_reason=None))
+    assert published.startswith("X, 4h channel: published")
+    assert "Declined" not in published
 
 
 def test_a_caption_without_judgement_gives_the_reason() -> None:

@@ -12,11 +12,13 @@ import pytest
 from include.market.errors import ContractError
 from include.market.timeframe import M5, M30
 from include.warehouse.engine import Connection
-from include.warehouse.models import (
+from include.warehouse.model_values import (
     StoredChannel,
     StoredFit,
     StoredLine,
     StoredSegment,
+)
+from include.warehouse.models import (
     latest_fit,
     store_fit,
 )

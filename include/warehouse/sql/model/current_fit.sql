@@ -1,9 +1,19 @@
 -- Reads the current fit of an instrument and timeframe; leans on fit_one_current.
 SELECT
     fit_run_id,
+    instrument_id,
+    timeframe,
     data_xid::text,
     code_version,
     parameters,
-    recorded_at
+    recorded_at,
+    range_start,
+    range_end,
+    read_at,
+    input_sha256,
+    parent_fit_run_id,
+    parent_states,
+    seed,
+    p_value
 FROM model.fit_run
 WHERE instrument_id = %(instrument_id)s AND timeframe = %(timeframe)s AND is_current

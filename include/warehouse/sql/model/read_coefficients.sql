@@ -5,7 +5,8 @@ SELECT
     line.intercept,
     line.slope,
     line.pinball_loss_in,
-    line.pinball_loss_out
+    line.pinball_loss_out,
+    line.calibration
 FROM model.segment AS segment
 INNER JOIN model.channel AS channel ON segment.segment_id = channel.segment_id
 INNER JOIN model.channel_coefficient AS line ON channel.channel_id = line.channel_id

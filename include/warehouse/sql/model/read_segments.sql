@@ -16,7 +16,26 @@ SELECT
         SELECT jsonb_object_agg(score.metric, score.value)
         FROM model.channel_score AS score
         WHERE score.channel_id = channel.channel_id
-    ) AS scores
+    ) AS scores,
+    channel.baseline_losses,
+    channel.baseline_lines,
+    segment.duration_hours,
+    segment.max_drawdown,
+    segment.max_run_up,
+    segment.volume_per_hour,
+    segment.volume_first_third,
+    segment.volume_middle_third,
+    segment.volume_last_third,
+    segment.relative_volume,
+    segment.age_hours,
+    segment.parent_begin,
+    segment.parent_end,
+    segment.parent_share,
+    segment.r1_05,
+    segment.r1_25,
+    segment.r1_50,
+    segment.r1_75,
+    segment.r1_95
 FROM model.segment AS segment
 LEFT JOIN model.channel AS channel ON segment.segment_id = channel.segment_id
 WHERE segment.fit_run_id = %(fit_run_id)s

@@ -2,8 +2,9 @@
 
 Keeps the tables in order: partitions for the months to come, months beyond `retention_months` of
 Variable `settings` moved to schema `retired` (never dropped), landed files beyond `landing_days`
-removed, what was filled vacuumed and analyzed, and everything stored audited: rows against
-coverage, gaps, receipts, revisions, the cascade, and the checksums of closed months.
+removed, results of suites beyond `quality_run_days` forgotten, what was filled vacuumed and
+analyzed, and everything stored audited: rows against coverage, gaps, receipts, revisions, the
+cascade, and the checksums of closed months.
 
 **Runs** daily at 03:40 UTC; on Sundays the audit is thorough. **Normal**: a minute or two; a
 thorough audit reads some 50,000 rows a second. **Triage**: what it found is in `ledger.finding`,
@@ -39,11 +40,11 @@ def maintain_warehouse() -> None:
 
     @task(execution_timeout=timedelta(hours=2))
     def tidy_up() -> dict[str, int]:
-        from include.airflow_bridge.connections import warehouse
+        from include.airflow_bridge.connections import load_settings, now, warehouse
         from include.jobs.maintain_warehouse import tidy_up as tidy
 
         with warehouse("maintain_warehouse") as conn:
-            return tidy(conn)
+            return tidy(conn, load_settings(), at=now())
 
     @task(execution_timeout=timedelta(hours=4))
     def audit() -> dict[str, int]:

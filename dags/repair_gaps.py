@@ -5,7 +5,9 @@ day and so on, and outages that were explained an hour to a week after they were
 mend their data late. The archive is asked before the venue. What comes lands and is checked, loaded
 and rolled up like everything else; what does not come is proven absent by looks that confirm each
 other, or given up after a month. Reasons learnt later (halts, outages of the whole venue) are given
-to the gaps already written down, and spans nobody ever asked for are found and asked for.
+to the gaps already written down, and spans nobody ever asked for are found and asked for. Where
+Variable `universe` names a `second_source`, what the venue has lost is taken from there in the end.
+Outages and changed answers that turned up are told once.
 
 **Runs** every ten minutes. **Normal**: seconds; *skipped* when nothing came of it.
 **Triage**: `ledger.gap` says of every open gap its reason, its looks and when the next one is;
@@ -44,12 +46,17 @@ def repair_gaps() -> None:
             load_settings,
             load_universe,
             now,
+            sender,
             storage_path,
             warehouse,
         )
-        from include.airflow_bridge.sources import archive, source
+        from include.airflow_bridge.sources import archive, second_venue, source
         from include.jobs.repair_gaps import repair_venue
+        from include.jobs.tell_news import tell_news
 
+        with warehouse("repair_gaps") as conn:
+            # First: who cannot be asked can still be told of.
+            tell_news(conn, sender(), venue, at=now())
         with source(venue) as exchange, archive(venue) as files, warehouse("repair_gaps") as conn:
             done = repair_venue(
                 conn,
@@ -60,6 +67,7 @@ def repair_gaps() -> None:
                 run_id=run_key(dag_run),
                 at=now(),
                 archive=files,
+                second=second_venue(venue),
             )
         if not any(done.get(name) for name in ("rows", "explained", "proven")):
             raise AirflowSkipException("nothing was found or explained")

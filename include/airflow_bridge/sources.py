@@ -27,6 +27,7 @@ from include.exchanges.binance_archive.client import BinanceArchive
 from include.exchanges.drift import DriftKind, OnceLog
 from include.exchanges.http import HttpClient, HttpSettings
 from include.exchanges.registry import VENUES
+from include.exchanges.second_venue import SecondVenue
 from include.jobs.notify_ban import notify_bans
 from include.market.errors import BannedError, InvalidInputError, RateLimitedError
 from include.market.rate_limit import RateLimit
@@ -48,15 +49,8 @@ def source(venue: str) -> Iterator[CandleSource]:
             slot is freed, no try is used up, and the task goes on when the venue allows.
         InvalidInputError: the venue is unknown or its Connection missing.
     """
-    with ExitStack() as stack:
-        stack.enter_context(_obeying())
-        family, _, name = venue.partition(":")
-        if family == "ccxt":
-            yield stack.enter_context(_ccxt_source(name))
-        elif family == "files":
-            yield stack.enter_context(_file_source(venue))
-        else:
-            yield stack.enter_context(_own_source(venue))
+    with _obeying(), _opened(venue) as opened:
+        yield opened
 
 
 @contextmanager
@@ -76,6 +70,28 @@ def archive(venue: str) -> Iterator[BinanceArchive | None]:
     hint = f"an http connection whose host is the archive of {venue}"
     with _client(find_connection(str(name), hint=hint), ARCHIVE_LIMITS) as client:
         yield BinanceArchive(client, market=entry.archive)
+
+
+def second_venue(venue: str) -> SecondVenue | None:
+    """Return the venue that Variable ``universe`` names to stand in for ``venue``, if any.
+
+    Nothing is opened, and its Connection not looked for, before a gap is due for it. When it wants
+    rest, the task goes on without it.
+    """
+    choice = load_universe().options_of(venue).second_source
+    return None if choice is None else SecondVenue(choice, partial(_opened, choice.venue))
+
+
+@contextmanager
+def _opened(venue: str) -> Iterator[CandleSource]:
+    family, _, name = venue.partition(":")
+    with ExitStack() as stack:
+        if family == "ccxt":
+            yield stack.enter_context(_ccxt_source(name))
+        elif family == "files":
+            yield stack.enter_context(_file_source(venue))
+        else:
+            yield stack.enter_context(_own_source(venue))
 
 
 @contextmanager

@@ -53,7 +53,8 @@ def require_known(universe: Universe) -> Universe:
     Raises:
         InvalidInputError: a venue nobody knows, or a ``files:`` venue without its mapping.
     """
-    for venue in universe.venues:
+    seconds = [each.second_source for each in universe.options.values() if each.second_source]
+    for venue in (*universe.venues, *(second.venue for second in seconds)):
         family, _, name = venue.partition(":")
         if venue not in VENUES and not (family in FAMILIES and name):
             known = ", ".join([*VENUES, *(f"{family}:<name>" for family in FAMILIES)])

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from include.jobs.deliver import deliver_once
 from include.jobs.storage import OpenPath, read_frame, write_frame
+from include.market.candle import FOREIGN, SECOND_VENUE
 from include.market.errors import CandlewickError
 from include.market.settings import Settings
 from include.market.span import Span
@@ -79,13 +80,16 @@ def _keep(
     held: bool,
 ) -> None:
     clean_path = landing.path.removesuffix(".parquet") + ".clean.parquet"
-    write_frame(open_path(clean_path), verdict.accepted)
+    accepted = verdict.accepted
+    if landing.source == SECOND_VENUE:
+        accepted = accepted.assign(flags=accepted["flags"] | FOREIGN)
+    write_frame(open_path(clean_path), accepted)
     with conn.transaction():
         mark_checked(
             conn,
             landing.landing_id,
             clean_path=clean_path,
-            rows=len(verdict.accepted),
+            rows=len(accepted),
             verdict=verdict.results,
             held=held,
             quarantined=verdict.refused,

@@ -33,13 +33,17 @@ class Landing:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What one landed file speaks for, which way it came, and the venue's clock before it was."""
+    """What one landed file speaks for, which way it came, and the venue's clock before it was.
+
+    ``origin`` names venue and symbol that stated the rows, where those are others.
+    """
 
     venue: str
     symbol: str
     span: Span
     source: str
     server_time_ms: int
+    origin: str | None = None
 
 
 def land_candles(
@@ -139,6 +143,7 @@ def land_rows(
             payload_sha256=digest,
             source=batch.source,
             run_id=target.run_id,
+            origin=batch.origin,
         )
     return len(rows)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from include.jobs.explain_gaps import DATASET, explain_venue
 from include.jobs.storage import OpenPath, StoredFrame, read_frame, read_open_times
+from include.market.candle import SECOND_VENUE
 from include.market.span import Span, subtract_all, to_ms
 from include.market.timeframe import parse_timeframe
 from include.quality.gaps import find_gaps
@@ -131,6 +132,9 @@ def explain_gaps(landing: Landing, landed: StoredFrame, clean: pd.DataFrame) -> 
     seen = subtract_all(absent, landed.unproven)
     blind = subtract_all(absent, seen)
     refused = subtract_all(missing, absent)
+    if landing.source == SECOND_VENUE:
+        # Nobody asked the venue itself: what is known of the gap stays so.
+        return []
     if landing.venue.startswith("files:"):
         return [
             *(Gap(hole, landed.absent_means, proof) for hole in absent),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Literal
 
@@ -75,6 +77,35 @@ def note_failure(conn: Connection, who: Explainer, gap: OpenGap, error: Exceptio
     return "failed" if outcome == "in_vain" else outcome
 
 
+def note_lent(
+    conn: Connection, who: Explainer, gap: OpenGap, note: Mapping[str, object], until: datetime
+) -> None:
+    """Count a look in vain after which another venue lent its candles; they come by ``until``."""
+    with conn.transaction(), suppress(InvalidInputError):
+        lock_series(conn, who.dataset, [gap.instrument_id])
+        # Replaced by a load meanwhile, it needs none of them.
+        record_gap_attempt(
+            conn,
+            gap.gap_id,
+            reason=gap.reason,
+            next_attempt_at=until,
+            proof={**gap.proof, **note},
+        )
+
+
+def whole_absence(conn: Connection, dataset: str, gap: OpenGap) -> Span:
+    """Return a gap together with the open gaps that adjoin it, and those that adjoin them."""
+    whole = gap.span
+    while True:
+        wider = Span(max(0, whole.start_ms - M1.length_ms), whole.end_ms + M1.length_ms)
+        known = open_gaps_within(conn, dataset, [gap.instrument_id], [wider])
+        grown = merge_spans([whole, *(one.span for one in known)])
+        [joined] = [one for one in grown if one.start_ms <= whole.start_ms < one.end_ms]
+        if joined == whole:
+            return whole
+        whole = joined
+
+
 def _count(
     conn: Connection, who: Explainer, gap: OpenGap, reason: GapReason, proof: dict[str, object]
 ) -> Outcome:
@@ -117,15 +148,7 @@ def _verdict(
 
 def _is_bounded(conn: Connection, dataset: str, gap: OpenGap) -> bool:
     """Tell whether candles are proven on both sides of a gap and of the gaps that adjoin it."""
-    whole = gap.span
-    while True:
-        wider = Span(whole.start_ms - M1.length_ms, whole.end_ms + M1.length_ms)
-        known = open_gaps_within(conn, dataset, [gap.instrument_id], [wider])
-        grown = merge_spans([whole, *(one.span for one in known)])
-        [joined] = [one for one in grown if one.start_ms <= whole.start_ms < one.end_ms]
-        if joined == whole:
-            break
-        whole = joined
+    whole = whole_absence(conn, dataset, gap)
     covered = coverage(conn, dataset, gap.instrument_id)
     return all(
         any(one.start_ms <= edge_ms < one.end_ms for one in covered)

@@ -12,6 +12,8 @@ from include.notify.sender import Message, Sender
 from include.warehouse.audit.finding import Finding, mark_told, open_findings
 from include.warehouse.audit.run import run_audit
 from include.warehouse.engine import Connection
+from include.warehouse.models import prune_segments
+from include.warehouse.quality_runs import prune_quality_runs
 from include.warehouse.retention import LandedFiles, remove_landed_files, retire_months
 from include.warehouse.upkeep import create_months_ahead, drop_leftovers, vacuum_filled
 
@@ -54,10 +56,19 @@ def remove_old_files(
     return {"landings": remove_landed_files(conn, remove, older_than=older_than, at=at)}
 
 
-def tidy_up(conn: Connection) -> dict[str, int]:
-    """Drop leftovers of interrupted loads, vacuum and analyze what was filled; count both."""
+def tidy_up(conn: Connection, settings: Settings, *, at: datetime) -> dict[str, int]:
+    """Drop leftovers of interrupted loads, forget old runs of suites, vacuum and analyze; count."""
     dropped = drop_leftovers(conn)
-    return {"dropped": dropped, "vacuumed": len(vacuum_filled(conn))}
+    before = at - timedelta(days=settings.quality_run_days)
+    forgotten = prune_quality_runs(conn, before=before)
+    # What was never shown can be computed again, bit for bit: see include.jobs.reproduce_fit.
+    segments = prune_segments(conn, before=at - timedelta(days=settings.model_details_days))
+    return {
+        "dropped": dropped,
+        "forgotten": forgotten,
+        "segments": segments,
+        "vacuumed": len(vacuum_filled(conn)),
+    }
 
 
 def audit_warehouse(conn: Connection, sender: Sender, *, at: datetime) -> dict[str, int]:

@@ -17,12 +17,14 @@ from include.exchanges.base import CandleSource
 from include.exchanges.binance_archive.client import BinanceArchive
 from include.exchanges.binance_archive.parse import ArchiveCandles
 from include.exchanges.rows import CandleRows
+from include.exchanges.second_venue import SecondVenue
 from include.jobs.ask_twice import Fetched, fetch_windows, recheck_windows
 from include.jobs.explain_gaps import DATASET, explain_venue
 from include.jobs.land_archive import ArchiveTask, holes_in_files, land_files, read_archive
 from include.jobs.land_candles import Batch, Landing, land_rows, split_batches
-from include.jobs.looks_in_vain import note_failure, note_look
+from include.jobs.looks_in_vain import note_failure, note_lent, note_look
 from include.jobs.note_unasked import note_unasked
+from include.jobs.second_source import Lender, lending
 from include.jobs.storage import OpenPath
 from include.market.errors import CandlewickError, RateLimitedError
 from include.market.settings import Settings
@@ -69,6 +71,7 @@ class Repair:
     target: Landing
     server_time_ms: int
     at: datetime
+    lender: Lender | None = None
 
     @property
     def venue(self) -> str:
@@ -86,13 +89,15 @@ def repair_venue(
     run_id: str,
     at: datetime,
     archive: BinanceArchive | None = None,
+    second: SecondVenue | None = None,
 ) -> dict[str, int]:
     """Explain and look for what is absent of ``symbols`` of one venue; return what became of it.
 
     First comes what costs no request: reasons that can be told from what is stored. Then gaps that
     are due are asked for, of the archive first where its file is there. ``rows`` counts rows
     landed, ``filled`` the gaps they are for, ``in_vain`` the looks that found nothing, ``proven``
-    those that settled the matter, ``given_up`` those that were the last.
+    those that settled the matter, ``given_up`` those that were the last, ``lent`` those for which
+    the ``second`` venue had rows after enough looks at the venue itself.
     """
     venue, now_ms = source.venue.name, to_ms(at)
     recent = Span(now_ms - HORIZON_MS, now_ms)
@@ -106,9 +111,10 @@ def repair_venue(
     if not due:
         return dict(totals)
     target = Landing(open_path, settings, run_id)
-    repair = Repair(source, archive, target, source.server_time_ms(), at)
-    for (_, symbol), gaps in sorted(_by_series(due).items()):
-        totals.update(_SeriesRepair(conn, repair, symbol).run(gaps))
+    with lending(second, venue, target, at) as lender:
+        repair = Repair(source, archive, target, source.server_time_ms(), at, lender)
+        for (_, symbol), gaps in sorted(_by_series(due).items()):
+            totals.update(_SeriesRepair(conn, repair, symbol).run(gaps))
     return dict(totals)
 
 
@@ -190,14 +196,16 @@ class _SeriesRepair:
         except CandlewickError as error:
             log.warning("%s %s: %s", self._repair.venue, self._symbol, error)
             for gap in gaps:
-                self._totals[note_failure(self._conn, self._explainer, gap, error)] += 1
+                rest = self._borrow(gap)
+                if rest is not None:
+                    self._totals[note_failure(self._conn, self._explainer, rest, error)] += 1
             return
         for gap in gaps:
             rows = _inside(found.rows, gap.span)
             if len(rows) and not self._is_known(gap, rows):
                 self._expect(gap, self._land(gap, replace(found, rows=rows)))
-            else:
-                self._note(gap, found.seen)
+            elif (rest := self._borrow(gap)) is not None:
+                self._note(rest, found.seen)
 
     def _widened(self, window: Span, gaps: Sequence[OpenGap]) -> Span:
         """Return as much around a window as one answer holds, or more where that was too little.
@@ -237,6 +245,22 @@ class _SeriesRepair:
         with self._conn.transaction():
             put_off_gap(self._conn, gap.gap_id, self._repair.at + ON_ITS_WAY)
         self._totals.update(rows=rows, filled=1)
+
+    def _borrow(self, gap: OpenGap) -> OpenGap | None:
+        """Land what the second venue has of a gap, if that is due.
+
+        Return the gap with what is known of it after that; None for one that something came of.
+        """
+        lender = self._repair.lender
+        lent = lender.fill(self._conn, gap, self._symbol) if lender is not None else None
+        if lent is None:
+            return gap
+        if not lent.rows:
+            return replace(gap, proof={**gap.proof, **lent.note})
+        until = self._repair.at + ON_ITS_WAY
+        note_lent(self._conn, self._explainer, gap, lent.note, until)
+        self._totals.update(rows=lent.rows, filled=1, lent=1)
+        return None
 
     def _note(self, gap: OpenGap, seen: Sequence[Span]) -> None:
         look = self._look("rest", gap, seen)

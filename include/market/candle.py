@@ -37,10 +37,15 @@ SYNTHETIC = 4
 """Flag: made up for a span proven to be without trades; never stored, only in views that ask."""
 PARTIAL = 8
 """Flag of a coarse candle: children are absent."""
+FOREIGN = 16
+"""Flag: another venue stated it, because the own one has nothing left of that time."""
 FLAG_NAMES = {
     SNAPPED: "snapped",
     TRUNCATED: "truncated",
     SYNTHETIC: "synthetic",
     PARTIAL: "partial",
+    FOREIGN: "foreign",
 }
-MAX_FLAGS = SNAPPED | TRUNCATED | SYNTHETIC | PARTIAL
+MAX_FLAGS = SNAPPED | TRUNCATED | SYNTHETIC | PARTIAL | FOREIGN
+SECOND_VENUE = "second_venue"
+"""The way foreign candles come: a source whose every candle is flagged so."""

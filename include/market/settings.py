@@ -53,12 +53,21 @@ class Settings:
     """Shortest channel segment, in candles of its timeframe."""
     channel_history_candles: int = 1500
     """How many of the newest candles a channel is fitted on."""
+    channel_fdr: float = 0.05
+    """Share of the channels of a timeframe that are shown together and may be no better than their
+    baselines."""
+    fit_shard_instruments: int = 64
+    """Instruments one task of a fit takes; more make more tasks."""
+    model_details_days: int = 30
+    """Days the segments of replaced fits are kept that were never shown; they can be made again."""
     feature_timeframes: list[str] = field(default_factory=list)
     """Timeframes features are derived of, e.g. ["5m", "1h"]; by default all above 1m, up to 1d."""
     retention_months: dict[str, int] = field(default_factory=dict)
     """Whole months kept of a table, e.g. {"trade": 12}; a table not named is kept for ever."""
     landing_days: int = 90
     """Days a landed file is kept after it was loaded; its row in the ledger stays."""
+    quality_run_days: int = 730
+    """Days the results of suites are kept; the newest of each stays."""
 
 
 def parse_settings(text: str) -> Settings:

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 from include.market.errors import InvalidInputError
 from include.market.instrument import Rename
 from include.market.outages import StatedOutage, read_outages
+from include.market.second_source import SecondSource, read_second_source
 from include.market.span import Span, to_ms
 
 SYMBOL = re.compile(r"[A-Z0-9._:/-]{1,40}")
@@ -20,7 +21,9 @@ VENUE = re.compile(r"[a-z][a-z0-9_]{0,30}(:[a-z0-9_]{1,30})?")
 
 Way: TypeAlias = Literal["archive", "rest"]
 WAYS: Final = ("archive", "rest")
-_VENUE_KEYS: Final = ("symbols", "history", "files", "calendar", "renames", "outages")
+_VENUE_KEYS: Final = (
+    "symbols", "history", "files", "calendar", "renames", "outages", "second_source",
+)  # fmt: skip
 _INSTRUMENT_KEYS: Final = ("symbol", "history")
 _RENAME_KEYS: Final = ("old", "new", "at", "factor")
 _CALENDAR: Final = re.compile(r"[A-Za-z0-9/_.-]{1,40}")
@@ -34,7 +37,8 @@ class VenueOptions:
     ``history`` is the order in which ways to old candles are tried, None for the venue's default;
     ``instruments`` overrides it by symbol. ``files`` describes the folder of a ``files:`` venue.
     ``calendar`` names the trading calendar, None for the venue's own; ``renames`` are declared
-    renames and changes of unit, ``outages`` spans in which the venue traded nothing.
+    renames and changes of unit, ``outages`` spans in which the venue traded nothing,
+    ``second_source`` another venue that may stand in for it.
     """
 
     history: tuple[Way, ...] | None = None
@@ -43,6 +47,7 @@ class VenueOptions:
     calendar: str | None = None
     renames: tuple[Rename, ...] = ()
     outages: tuple[StatedOutage, ...] = ()
+    second_source: SecondSource | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +105,8 @@ def parse_universe(text: str) -> Universe:
     ``"calendar": "XNYS"`` and ``"renames": [{"old": "MATICUSDT", "new": "POLUSDT",
     "at": "2024-09-10T10:00:00Z", "factor": 1}]``, where ``factor`` is 1 unless written, and
     ``"outages": [{"start": "2018-02-08T00:28:14Z", "end": "2018-02-09T10:00:01Z", "note": "…"}]``.
+    ``"second_source": {"venue": "binance_usdm", "symbols": {"BTCUSDT": "BTCUSDT"}}`` names where to
+    look for what the venue has lost for good.
 
     Raises:
         InvalidInputError: not JSON, not that shape, a doubtful or repeated name, an unknown key.
@@ -139,7 +146,19 @@ def _parse_venue(venue: str, entry: object) -> tuple[tuple[str, ...], VenueOptio
         raise InvalidInputError(f"{where}: calendar must be a name like XNYS, was {calendar!r}")
     renames = _parse_renames(written.get("renames", []), where)
     outages = read_outages(written.get("outages", []), where)
-    return names, VenueOptions(history, instruments, files, calendar, renames, outages)
+    second = _parse_second_source(written.get("second_source"), where, venue)
+    followed = {*names, *(rename.old for rename in renames)}
+    if second is not None and (unknown := sorted(set(second.symbols) - followed)):
+        raise InvalidInputError(
+            f"{where}, second_source: {', '.join(unknown)} is not among the symbols followed"
+        )
+    return names, VenueOptions(history, instruments, files, calendar, renames, outages, second)
+
+
+def _parse_second_source(written: object, where: str, venue: str) -> SecondSource | None:
+    if written is None:
+        return None
+    return read_second_source(written, where, venue=venue, pattern=VENUE, symbol=SYMBOL)
 
 
 def _parse_symbols(

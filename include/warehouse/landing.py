@@ -60,11 +60,13 @@ def register_landing(
     payload_sha256: str,
     source: str,
     run_id: str,
+    origin: str | None = None,
 ) -> Landing:
     """Write a landed file into the work list and return its row.
 
     The same path with the same content and span changes nothing, however far the row has come;
     other content starts again at ``landed``. ``payload_sha256`` is 64 hexadecimal digits.
+    ``origin`` names venue and symbol that stated the rows, where those are not the landing's own.
     """
     values = {
         "dataset": parse_timeframe(timeframe).dataset,
@@ -78,6 +80,7 @@ def register_landing(
         "payload_sha256": payload_sha256,
         "source": source,
         "run_id": run_id,
+        "origin": origin,
     }
     connection.execute(statement("ledger/register_landing"), values)
     found = connection.execute(statement("ledger/landing_by_path"), {"path": path}).fetchone()

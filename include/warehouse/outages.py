@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, Literal
 
 from psycopg.rows import TupleRow
@@ -175,6 +176,21 @@ def disproved_outages(connection: Connection, dataset: str, venue: str, span: Sp
         outage_id
         for (outage_id,) in connection.execute(statement("ledger/disproved_outages"), values)
     ]
+
+
+def untold_outages(connection: Connection, venue: str) -> list[Outage]:
+    """Return the detected outages of a venue in force that nobody was told of, oldest first."""
+    rows = connection.execute(statement("ledger/untold_outages"), {"venue": venue})
+    return [
+        Outage(outage_id, Span(to_ms(start), to_ms(end)), "detected", proof=proof)
+        for outage_id, start, end, proof in rows
+    ]
+
+
+def mark_outages_told(connection: Connection, told: Iterable[Outage], *, at: datetime) -> None:
+    """Note that somebody was told of outages at ``at``."""
+    values = {"outage_ids": [one.outage_id for one in told], "at": at}
+    connection.execute(statement("ledger/mark_outages_told"), values)
 
 
 def sync_outages(

@@ -1,9 +1,11 @@
 """The history of what the suites found: ``ledger.quality_run`` and ``ledger.quality_result``.
 
-Nothing here commits: the caller's transaction does.
+Writing commits nothing: the caller's transaction does.
 """
 
 from __future__ import annotations
+
+from datetime import datetime
 
 from include.quality.outcome import SEVERITIES, SuiteOutcome
 from include.warehouse.engine import Connection
@@ -60,3 +62,19 @@ def write_quality_run(
             ],
         )
     return quality_run_id
+
+
+def prune_quality_runs(connection: Connection, *, before: datetime, batch: int = 1000) -> int:
+    """Forget runs older than ``before`` with their results; return how many runs.
+
+    The newest run of each suite over each dataset stays, however old. A transaction per batch.
+    """
+    forgotten = 0
+    while True:
+        with connection.transaction():
+            done = connection.execute(
+                statement("ledger/prune_quality_runs"), {"before": before, "limit": batch}
+            ).rowcount
+        forgotten += done
+        if done < batch:
+            return forgotten

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from include.market.printable import printable
@@ -30,6 +33,36 @@ def note_drift(
     }
     with database_errors(f"noting a changed field of {venue}"):
         return bool(fetch_value(connection, statement("ledger/note_drift"), values))
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedField:
+    """A field of a venue's answers that came, went or changed its unit, and since when."""
+
+    endpoint: str
+    field: str
+    kind: DriftKind
+    first_seen_at: datetime
+
+
+def untold_changes(connection: Connection, venue: str) -> list[ChangedField]:
+    """Return the changes of a venue's answers that nobody was told of, oldest first."""
+    rows = connection.execute(statement("ledger/untold_schema_drift"), {"venue": venue})
+    return [ChangedField(*row) for row in rows]
+
+
+def mark_changes_told(
+    connection: Connection, venue: str, told: Sequence[ChangedField], *, at: datetime
+) -> None:
+    """Note that somebody was told of changes at ``at``; the caller's transaction."""
+    values = {
+        "venue": venue,
+        "endpoints": [one.endpoint for one in told],
+        "fields": [one.field for one in told],
+        "kinds": [one.kind for one in told],
+        "at": at,
+    }
+    connection.execute(statement("ledger/mark_schema_drift_told"), values)
 
 
 class StoredDriftLog:

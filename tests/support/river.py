@@ -13,6 +13,7 @@ from include.exchanges.binance_spot.client import BinanceSpot
 from include.exchanges.governor import LocalGovernor
 from include.exchanges.http import HttpClient, HttpSettings
 from include.exchanges.registry import VENUES
+from include.exchanges.second_venue import SecondVenue
 from include.jobs.audit_history import audit_venue
 from include.jobs.backfill_history import backfill_instrument, plan_instruments
 from include.jobs.cascade import cascade_changes
@@ -64,6 +65,7 @@ class River:
         self.source = source or BinanceSpot(self.client)
         self.venue = self.source.venue.name
         self.universe = Universe({self.venue: self.symbols})
+        self.second: SecondVenue | None = None
         self.archive = (
             BinanceArchive(self.client, market="um" if self.venue == "binance_usdm" else "spot")
             if with_archive
@@ -115,6 +117,7 @@ class River:
             run_id=run_id,
             at=at,
             archive=self.archive,
+            second=self.second,
         )
 
     def fetch(self, *, run_id: str) -> dict[str, int]:

@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from airflow.sdk.exceptions import AirflowRescheduleException
 
-from include.airflow_bridge.sources import archive, source
-from include.market.errors import InvalidInputError
+from include.airflow_bridge.sources import archive, second_venue, source
+from include.market.errors import InvalidInputError, RateLimitedError
 from tests.support.http_server import answer, serve
 
 BAN = answer(b'{"code":-1003,"msg":"Way too much"}', "418 Teapot", extra="Retry-After: 3600\r\n")
@@ -106,3 +106,30 @@ def test_a_folder_of_files_needs_no_connection(
     with source("files:lab") as venue:
         (record,) = venue.instruments(["ADAUSDT"])
     assert (venue.venue.name, record.base_asset) == ("files:lab", "ADA")
+
+
+def test_a_second_venue_is_whom_the_universe_names_and_its_ban_stops_nobody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    named = {"venue": "binance_usdm", "symbols": {"BTCUSDT": "BTCUSDT"}}
+    universe = {"binance_spot": {"symbols": ["BTCUSDT"], "second_source": named}, "ccxt:b": ["X"]}
+    monkeypatch.setenv("AIRFLOW_VAR_UNIVERSE", json.dumps(universe))
+    assert second_venue("ccxt:b") is None
+    second = second_venue("binance_spot")
+    assert second is not None
+    assert second.choice.symbols == {"BTCUSDT": "BTCUSDT"}
+    # Nothing was opened yet, or its missing Connection would have been noticed.
+    with pytest.raises(InvalidInputError, match="binance_usdm"), second.open():
+        pass
+    with serve(BAN) as script:
+        point(monkeypatch, "binance_usdm", conn_type="http", host=script.base_url)
+        with pytest.raises(RateLimitedError), second.open() as venue:
+            venue.server_time_ms()
+
+
+def test_a_second_venue_nobody_knows_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    named = {"venue": "binanse", "symbols": {"BTCUSDT": "BTCUSDT"}}
+    universe = {"binance_spot": {"symbols": ["BTCUSDT"], "second_source": named}}
+    monkeypatch.setenv("AIRFLOW_VAR_UNIVERSE", json.dumps(universe))
+    with pytest.raises(InvalidInputError, match="unknown venue 'binanse'"):
+        second_venue("binance_spot")

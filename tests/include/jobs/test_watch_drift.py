@@ -81,18 +81,18 @@ def test_a_quiet_market_is_judged_and_nobody_is_told(conn: Connection, tmp_path:
     store(conn, market(1))
     sender = OutboxSender(tmp_path)
     first = watch_drift(conn, SETTINGS, sender, at=AT)
-    # 1m, 5m and 30m, six measures each; windows of a day hold too few candles of 4h.
-    assert first == {"series": 3, "tests": 18, "drifts": 0, "told": 0}
+    # 1m, 5m and 30m, seven measures each; windows of a day hold too few candles of 4h.
+    assert first == {"series": 3, "tests": 21, "drifts": 0, "told": 0}
     kinds = query(conn, "SELECT kind, count(*) FROM ledger.drift_verdict GROUP BY 1 ORDER BY 1")
-    assert kinds == [("distribution", 18), ("unit", 7)]
+    assert kinds == [("distribution", 21), ("unit", 7)]
     spans = query(
         conn,
         "SELECT DISTINCT window_start, window_end, tests FROM ledger.drift_verdict "
         "WHERE kind = 'distribution'",
     )
-    assert spans == [(START + timedelta(days=10), START + timedelta(days=11), 18)]
+    assert spans == [(START + timedelta(days=10), START + timedelta(days=11), 21)]
     assert watch_drift(conn, SETTINGS, sender, at=AT) == first
-    assert query(conn, "SELECT count(*) FROM ledger.drift_verdict") == [(25,)]
+    assert query(conn, "SELECT count(*) FROM ledger.drift_verdict") == [(28,)]
     assert not list(tmp_path.glob("*"))
 
 
@@ -105,12 +105,16 @@ def test_a_market_that_changed_is_told_once_and_refitted(conn: Connection, tmp_p
     store(conn, market(3), "ETHUSDT")
     sender = OutboxSender(tmp_path)
     first = watch_drift(conn, SETTINGS, sender, at=AT)
-    assert first["drifts"] == first["told"] == 3
+    assert first["drifts"] == first["told"] == 6
     rows = query(
         conn,
         "SELECT DISTINCT instrument_id, measure, kind, advice, began_at FROM ledger.drift_episode",
     )
-    assert rows == [(1, "range", "distribution", "refit", START + timedelta(days=10))]
+    # Wider moves of as much volume: nothing else.
+    assert sorted(rows) == [
+        (1, measure, "distribution", "refit", START + timedelta(days=10))
+        for measure in ("impact", "range")
+    ]
     (message,) = tmp_path.glob("*")
     assert "range spreads otherwise than before" in message.read_text()
     assert watch_drift(conn, SETTINGS, sender, at=AT)["told"] == 0

@@ -7,6 +7,7 @@ import pytest
 
 from include.market.errors import InvalidInputError
 from include.market.instrument import Rename
+from include.market.second_source import SecondSource
 from include.market.settings import Settings, parse_settings
 from include.market.span import Span, from_ms
 from include.market.universe import Universe, VenueOptions, parse_universe
@@ -174,3 +175,52 @@ def test_settings_override_by_name_and_keep_the_rest() -> None:
 def test_malformed_settings_are_refused_with_key_and_value(document: object, says: str) -> None:
     with pytest.raises(InvalidInputError, match=says):
         parse_settings(json.dumps(document))
+
+
+SECOND: dict[str, Any] = {"venue": "binance_usdm", "symbols": {"BTCUSDT": "BTCUSDT"}}
+
+
+def with_second(written: object) -> str:
+    return json.dumps({"binance_spot": {"symbols": ["BTCUSDT"], "second_source": written}})
+
+
+def test_a_venue_may_have_a_second_source() -> None:
+    options = parse_universe(with_second(SECOND)).options_of("binance_spot")
+    assert options.second_source == SecondSource("binance_usdm", {"BTCUSDT": "BTCUSDT"})
+    chosen = parse_universe(with_second(SECOND | {"tolerance": 0.05, "after_looks": 2}))
+    found = chosen.options_of("binance_spot").second_source
+    assert found is not None
+    assert (found.tolerance, found.after_looks) == (0.05, 2)
+    assert parse_universe('{"a": ["B"]}').options_of("a").second_source is None
+    # An instrument may be named as it was called before.
+    old = {
+        "symbols": ["B"],
+        "renames": [RENAME],
+        "second_source": {"venue": "c", "symbols": {"A": "X"}},
+    }
+    assert parse_universe(json.dumps({"a": old})).options_of("a").second_source is not None
+
+
+@pytest.mark.parametrize(
+    ("written", "says"),
+    [
+        ("binance_usdm", "expected an object"),
+        ({"venue": "binance_usdm"}, "symbols must be like"),
+        (SECOND | {"symbols": {}}, "symbols must be like"),
+        (SECOND | {"symbols": {"BTCUSDT": "a b"}}, "symbol 'a b'"),
+        (SECOND | {"symbols": {"BTCUSDT": 1}}, "symbol 1"),
+        (SECOND | {"symbols": {"XRPUSDT": "XRPUSDT"}}, "XRPUSDT is not among the symbols"),
+        (SECOND | {"venue": "binance_spot"}, "must name another venue"),
+        (SECOND | {"venue": None}, "must name another venue"),
+        (SECOND | {"tolerance": 0}, "tolerance must be a share"),
+        (SECOND | {"tolerance": 0.5}, "tolerance must be a share"),
+        (SECOND | {"tolerance": True}, "tolerance must be a share"),
+        (SECOND | {"after_looks": 1}, "after_looks must be a number of looks"),
+        (SECOND | {"after_looks": 2.0}, "after_looks must be a number of looks"),
+        (SECOND | {"limit": 1}, "unknown key limit"),
+    ],
+    ids=str,
+)
+def test_a_second_source_that_makes_no_sense_is_refused(written: object, says: str) -> None:
+    with pytest.raises(InvalidInputError, match=says):
+        parse_universe(with_second(written))

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from include.market.errors import FinalError, InvalidInputError
 from include.market.span import Span
 from include.quality import stored_frames as put
 from include.quality.checkpoints import KEPT_RUNS, StoredBatch, open_checkpoints
+from include.quality.docs_index import gravest
 from include.quality.outcome import SuiteOutcome
 from include.quality.project import FOLDER
 from tests.include.quality import stored_rows as rows
@@ -100,6 +102,29 @@ def test_data_docs_need_no_network_and_no_script(tmp_path: Path) -> None:
     links = re.findall(r'href="([^"#]+)"', texts["index.html"])
     assert links
     assert all((tmp_path / "data_docs" / link).is_file() for link in links)
+
+
+def test_the_first_page_tells_a_block_from_a_warning_from_a_note(tmp_path: Path) -> None:
+    defects: dict[str, dict[str, object]] = {
+        "sound": {},
+        "grave": {"high": 100.5, "end_before": rows.START},
+        "odd": {"end_before": rows.START, "flags": 1.0},
+        "noted": {"flags": 1.0},
+    }
+    for name, changed in defects.items():
+        run(tmp_path, replace(candles(**changed), name=name))
+    text = (tmp_path / "data_docs" / "index.html").read_text()
+    table = text[text.index("Run Name") :]
+    found = dict(re.findall(r'class="([^"]*)"[^<]*</i>.*?candle_1m-(\w+)', table, re.DOTALL))
+    assert {name: classes.split()[-1] for classes, name in found.items()} == {
+        "sound": "fa-check-circle",
+        "grave": "severity-block",
+        "odd": "severity-warn",
+        "noted": "severity-info",
+    }
+    assert re.findall(r"severity-\w+[^>]*>(\w+)</i>", table)
+    assert gravest([]) == "met"
+    assert gravest(["info", "block", "warn"]) == "block"
 
 
 def test_old_results_go_with_their_pages(tmp_path: Path) -> None:

@@ -89,7 +89,7 @@ def test_markets_that_do_not_drift_are_left_in_peace(
     # Each test keeps its level too, far out in the tail as well.
     assert np.mean(p_values < 0.05) <= 0.06
     assert np.mean(p_values < 0.001) <= 0.004
-    assert len(p_values) == 60 * 2 * 6
+    assert len(p_values) == 60 * 2 * 7
 
 
 def test_textbook_p_values_would_have_alarmed_all_the_time(markets: list[Any]) -> None:
@@ -107,6 +107,7 @@ def test_textbook_p_values_would_have_alarmed_all_the_time(markets: list[Any]) -
 # shift is there to show where the power ends.
 SHIFTS: list[tuple[str, Change, str, int]] = [
     ("volatility x2", louder(2), "range", 0),
+    ("volatility x2, no more traded", louder(2), "impact", 3),
     ("volatility x3", louder(3), "range", 2),
     ("volatility x4", louder(4), "return", 2),
     ("volume x3, as many trades", scaled("volume", 3), "trade_size", 3),
@@ -178,7 +179,7 @@ def test_the_bundled_exchange_does_not_drift() -> None:
     start_ms = 20_300 * DAY_MS
     runs = [judge([market], day, start_ms=start_ms)[0] for day in range(DAYS, DAYS + 41, 8)]
     assert sum(bool(drifted(run)) for run in runs) == 0
-    assert min(len(run) for run in runs) == 12
+    assert min(len(run) for run in runs) == 14
 
 
 def test_the_change_is_dated(markets: list[Any]) -> None:
@@ -198,7 +199,7 @@ def test_the_season_is_no_drift_and_a_season_turned_over_is() -> None:
 def test_too_short_a_history_says_nothing(markets: list[Any]) -> None:
     days = 3 * (LEAST_BLOCKS + 1)
     end_ms = START_MS + days * DAY_MS
-    assert len(gather_evidence(markets[0], M30, end_ms, PLAN)) == 6
+    assert len(gather_evidence(markets[0], M30, end_ms, PLAN)) == 7
     assert gather_evidence(markets[0], M30, end_ms - DAY_MS, PLAN) == []
 
 
@@ -220,7 +221,7 @@ def test_a_window_with_a_hole_says_nothing_and_a_block_with_one_is_left_out(
 def test_a_column_nobody_states_is_not_watched(markets: list[Any]) -> None:
     silent = markets[0].assign(trade_count=-1)
     found = gather_evidence(silent, M30, START_MS + DAYS * DAY_MS, PLAN)
-    assert [one.measure for one in found] == ["return", "range", "volume", "open_gap"]
+    assert [one.measure for one in found] == ["return", "range", "volume", "impact", "open_gap"]
 
 
 def test_a_venue_whose_opens_equal_the_close_before_is_no_drift_until_they_do_not() -> None:
@@ -276,7 +277,7 @@ def test_more_tests_ask_for_more_proof(markets: list[Any]) -> None:
 def test_four_hours_are_watched_too(markets: list[Any]) -> None:
     changed = coarser(after(markets[0], DAYS - 3, louder(4)), H4)
     evidence = gather_evidence(changed, H4, START_MS + DAYS * DAY_MS, PLAN)
-    assert len(evidence) == 6
+    assert len(evidence) == 7
     assert "range" in drifted(judge_run(evidence, fdr=FDR))
 
 

@@ -30,8 +30,9 @@ def test_measures_of_two_candles() -> None:
     np.testing.assert_allclose(found["range"], [np.log(1.1), 0.0])
     np.testing.assert_allclose(found["volume"], [14.0, 0.0])
     np.testing.assert_allclose(found["trade_size"], [2.0, np.nan])
+    np.testing.assert_allclose(found["impact"], [np.log(1.1) / 14**0.5, np.nan])
     assert present(found) == (
-        "return", "range", "volume", "trade_count", "trade_size", "open_gap",
+        "return", "range", "volume", "trade_count", "trade_size", "impact", "open_gap",
     )  # fmt: skip
 
 
@@ -45,7 +46,7 @@ def test_a_candle_behind_a_hole_has_no_return() -> None:
 
 def test_what_is_not_stated_is_not_measured() -> None:
     _, found = measure(walk(10).assign(trade_count=-1), M1)
-    assert present(found) == ("return", "range", "volume", "open_gap")
+    assert present(found) == ("return", "range", "volume", "impact", "open_gap")
 
 
 def weekly(weeks: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:

@@ -98,6 +98,20 @@ def test_candles_and_channel_are_visible(candles: pd.DataFrame, fit: ChannelFit)
     assert count_pixels(png, CHANNEL) > 2 * count_pixels(bare, CHANNEL)
 
 
+def test_only_a_published_channel_is_drawn_with_its_calibration(
+    candles: pd.DataFrame, fit: ChannelFit
+) -> None:
+    def draw(published: bool, calibration: tuple[float, ...]) -> bytes:
+        reason = None if published else "not better"
+        shown = replace(fit, published=published, declined_reason=reason, calibration=calibration)
+        return draw_channel_chart(candles, shown, title="X", timeframe=H4)
+
+    none, wide = (0.0, 0.0, 0.0), (-0.02, 0.0, 0.02)
+    assert draw(True, none) == draw(True, ())
+    assert draw(True, wide) != draw(True, none)
+    assert draw(False, wide) == draw(False, none)
+
+
 def test_the_same_input_gives_the_same_bytes(candles: pd.DataFrame, fit: ChannelFit) -> None:
     first, second = (
         draw_channel_chart(candles, fit, title="BTCUSDT", timeframe=H4) for _ in range(2)
@@ -129,6 +143,9 @@ def test_a_declined_fit_says_so(
 def test_bands_follow_the_lines_of_their_segment(
     candles: pd.DataFrame, fit: ChannelFit, drawn: list[Figure]
 ) -> None:
+    calibration = fit.calibration
+    assert fit.published
+    assert len(calibration) == 3
     draw_channel_chart(candles, fit, title="BTCUSDT", timeframe=H4)
     medians = [line for line in drawn[0].axes[0].lines if line.get_linewidth() == 2.2]
     assert len(medians) == len(fit.segments) == 2
@@ -136,8 +153,10 @@ def test_bands_follow_the_lines_of_their_segment(
         days, prices = drawn_line.get_data()
         hours = np.asarray(days) * 24 - segment.start_time.timestamp() / 3600
         median = next(line for line in segment.lines if line.tau == 0.5)
+        # What is published is shown as it was calibrated.
+        move = calibration[1] if segment is fit.newest else 0.0
         assert np.asarray(prices) == pytest.approx(
-            np.exp(median.intercept + median.slope_per_hour * hours), rel=1e-9
+            np.exp(median.intercept + move + median.slope_per_hour * hours), rel=1e-9
         )
         assert days[-1] == pytest.approx(segment.end_time.timestamp() / 86_400)
 

@@ -8,10 +8,10 @@ import pandas as pd
 import psycopg
 import pytest
 
-from include.market.candle import PARTIAL, SNAPPED, TRUNCATED
+from include.market.candle import FOREIGN, PARTIAL, SNAPPED, TRUNCATED
 from include.market.timeframe import M1, M5
 from include.warehouse.candles import read_candles, read_candles_as_of
-from include.warehouse.engine import Connection
+from include.warehouse.engine import Connection, connect
 from include.warehouse.loader import merge_coarse
 from include.warehouse.merge import LoadReceipt
 from include.warehouse.migrate import downgrade, upgrade
@@ -31,7 +31,7 @@ from tests.support.warehouse import (
     walk,
 )
 
-FLAGGED = (1, SNAPPED), (4, TRUNCATED), (5, SNAPPED | TRUNCATED)
+FLAGGED = (1, SNAPPED), (4, TRUNCATED), (5, SNAPPED | TRUNCATED | FOREIGN)
 
 
 def flagged(frame: pd.DataFrame) -> pd.DataFrame:
@@ -102,13 +102,16 @@ def test_flags_survive_beside_the_largest_and_the_absent_count(connection: Conne
     assert read["flags"].tolist() == [1, 0, 2, 3, 0]
 
 
-def test_a_minute_that_claims_to_lack_children_is_refused_alone(connection: Connection) -> None:
+@pytest.mark.parametrize("flags", [PARTIAL, PARTIAL | FOREIGN])
+def test_a_minute_that_claims_to_lack_children_is_refused_alone(
+    connection: Connection, flags: int
+) -> None:
     seed_reference(connection)
     frame = walk(60)
-    frame.loc[7, "flags"] = PARTIAL
+    frame.loc[7, "flags"] = flags
     assert totals(load_frame(connection, frame, minutes(0, 60))) == (59, 0, 0, 1)
     assert query(connection, "SELECT rule, payload->'flags' FROM ledger.quarantine") == [
-        ("candle_flags", PARTIAL)
+        ("candle_flags", flags)
     ]
 
 
@@ -207,7 +210,7 @@ def test_a_warehouse_in_use_gets_the_column_and_keeps_every_row(empty_dsn: str) 
         upgrade(empty_dsn)
 
 
-@pytest.mark.parametrize("flags", [-1, 16, 32767])
+@pytest.mark.parametrize("flags", [-1, 32, 32767])
 def test_no_other_flags_can_be_stored(connection: Connection, flags: int) -> None:
     ids = seed_reference(connection)
     frame = candles([0], timeframe=M5).assign(
@@ -215,3 +218,29 @@ def test_no_other_flags_can_be_stored(connection: Connection, flags: int) -> Non
     )
     with pytest.raises(Exception, match="candle_flags"):
         merge_coarse(connection, M5, frame, run_id=json.dumps(flags))
+
+
+def test_foreign_minutes_are_no_part_of_a_warehouse_before_there_were_any(
+    empty_dsn: str,
+) -> None:
+    upgrade(empty_dsn, "0024")
+    told = "SELECT told_at IS NOT NULL FROM ledger.schema_drift ORDER BY field"
+    drift = "INSERT INTO ledger.schema_drift (venue, endpoint, field, kind) VALUES "
+    with psycopg.connect(empty_dsn, autocommit=True) as connection:
+        connection.execute(drift + "('v', '/x', 'a', 'added')")
+        upgrade(empty_dsn, "0025")
+        connection.execute(drift + "('v', '/x', 'b', 'added')")
+        assert query(connection, told) == [(True,), (False,)], "what is old is no news"
+        frame = walk(60)
+        frame.loc[7, "flags"] = FOREIGN
+        with connect(empty_dsn, application="test") as owner:
+            seed_reference(owner)
+            load_frame(owner, frame, minutes(0, 60))
+        with pytest.raises(Exception, match="candle_flags"):
+            downgrade(empty_dsn, "0024")
+        connection.execute("DELETE FROM market.candle_1m")
+        downgrade(empty_dsn, "0024")
+        ranks = "SELECT count(*) FROM market.source WHERE name = 'second_venue'"
+        assert query(connection, ranks) == [(0,)]
+        upgrade(empty_dsn)
+        assert query(connection, ranks) == [(1,)]

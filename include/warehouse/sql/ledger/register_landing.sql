@@ -1,11 +1,12 @@
 -- Enters a landed file; other content under a known path starts again. Leans on landing_path_key.
 INSERT INTO ledger.landing AS landing (
     dataset, venue, symbol, timeframe, span_start, span_end, path, rows, payload_sha256,
-    source, run_id
+    source, run_id, origin
 )
 VALUES (
     %(dataset)s, %(venue)s, %(symbol)s, %(timeframe)s, %(span_start)s, %(span_end)s, %(path)s,
-    %(rows)s, %(payload_sha256)s, %(source)s, %(run_id)s
+    %(rows)s, %(payload_sha256)s, %(source)s, %(run_id)s,
+    %(origin)s
 )
 ON CONFLICT (path) DO UPDATE SET
     dataset = EXCLUDED.dataset,
@@ -20,6 +21,7 @@ ON CONFLICT (path) DO UPDATE SET
     state = 'landed',
     source = EXCLUDED.source,
     run_id = EXCLUDED.run_id,
+    origin = EXCLUDED.origin,
     verdict = NULL,
     landed_at = clock_timestamp(),
     checked_at = NULL,

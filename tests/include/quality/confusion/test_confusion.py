@@ -8,6 +8,7 @@ import pytest
 
 from tests.include.quality.confusion import (
     account_families,
+    drift_families,
     event_families,
     gap_families,
     row_families,
@@ -66,6 +67,7 @@ def test_absences_are_explained_for_what_they_are(
         event_families.funding,
         account_families.reconciliation,
         account_families.units_of_days,
+        drift_families.distributions,
     ],
     ids=lambda family: family.__name__,
 )

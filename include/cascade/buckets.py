@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from include.cascade.fold import BULK_CHILDREN, IntArray
+from include.cascade.fold import IntArray
 from include.market.timeframe import Timeframe
 
 _MONTHS: Final = "datetime64[M]"
@@ -48,13 +48,6 @@ def cut_runs(
         open_us: their open times in epoch microseconds, ascending for each owner.
         timeframe: of the buckets.
     """
-    if len(open_us) >= BULK_CHILDREN and not timeframe.months:
-        from include.cascade import fold_kernel
-
-        first, opens = np.empty((2, len(open_us)), dtype=np.int64)
-        length_us, anchor_us = timeframe.length_ms * 1000, timeframe.anchor_ms * 1000
-        runs = fold_kernel.cut_runs(owners, open_us, length_us, anchor_us, first, opens)
-        return first[:runs].copy(), opens[:runs].copy()
     buckets_us = floor_us(open_us, timeframe)
     starts = np.ones(len(open_us), dtype=np.bool_)
     starts[1:] = (np.diff(buckets_us) != 0) | (np.diff(owners) != 0)

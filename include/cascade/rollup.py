@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 
 from include.cascade.buckets import cut_runs, expected_children, floor_us
+from include.cascade.bulk_fold import fold_history
 from include.cascade.exact_sum import FloatArray
-from include.cascade.fold import IntArray, fold_runs, join_flags
+from include.cascade.fold import BULK_CHILDREN, IntArray, fold_few, join_flags
 from include.cascade.series import SeriesCandles
 from include.market.candle import (
     ABSENT_COUNT,
@@ -87,6 +88,8 @@ def roll_up_series(children: SeriesCandles, source: Timeframe, target: Timeframe
         none = np.empty(0, dtype=np.int64)
         counts = {"children_present": none, "children_expected": none}
         return SeriesCandles(children.owners, children.open_us, {**children.cells, **counts})
+    if len(children) >= BULK_CHILDREN and not target.months:
+        return fold_history(children, source, target)
     first, opens_us = cut_runs(children.owners, children.open_us, target)
     present = np.diff(first, append=len(children))
     expected = expected_children(opens_us, source, target)
@@ -96,7 +99,7 @@ def roll_up_series(children: SeriesCandles, source: Timeframe, target: Timeframe
     cells = {
         "open": values["open"][first],
         "close": values["close"][first + present - 1],
-        **fold_runs(values, children.cells["trade_count"], first),
+        **fold_few(values, children.cells["trade_count"], first),
         "flags": flags | np.where(present < expected, PARTIAL, 0),
         "children_present": present,
         "children_expected": expected,

@@ -147,10 +147,15 @@ def _find_due(
         changed[change.instrument_id].append(change.span)
     if not changed:
         return DueBuckets()
-    hulls = {}
+    hulls: dict[int, Span] = {}
+    # Instruments of one live minute mostly share their spans.
+    known: dict[tuple[Span, ...], Span] = {}
     for instrument_id, spans in changed.items():
-        touched = touched_spans(spans, target)
-        hulls[instrument_id] = Span(touched[0].start_ms, touched[-1].end_ms)
+        key = tuple(spans)
+        if key not in known:
+            touched = touched_spans(spans, target)
+            known[key] = Span(touched[0].start_ms, touched[-1].end_ms)
+        hulls[instrument_id] = known[key]
     covered = coverage_of_many(conn, (source.dataset, target.dataset), hulls)
     retired = retired_spans(conn, (source, target))
     return find_due(changed, covered[source.dataset], covered[target.dataset], retired, target)
@@ -160,7 +165,7 @@ def _rebuild(
     conn: Connection, due: DueBuckets, source: Timeframe, target: Timeframe, run_id: str
 ) -> Written:
     written = Counter(inserted=0, updated=0, withdrawn=0)
-    for span in merge_spans(span for _, span in due.rebuilt):
+    for span in merge_spans({span for _, span in due.rebuilt}):
         ensure_partitions(conn, [target], span)
     proven: dict[int, list[Span]] = defaultdict(list)
     for instrument_id, span in due.proven:

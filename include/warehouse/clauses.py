@@ -45,10 +45,12 @@ def judge_statement(
     Parameters: ``dataset, source, rank, observed_at, venue, symbol, span_start, span_end, step``.
     """
     weighs = "load_id" in table.lineage
+    is_absent = sql.SQL("{} IS NULL").format(sql.Identifier("stored", table.key[0]))
     return statement("market/judge_rows").format(
         table=table_name(table),
         staged_values=listed(table.stored, "staged"),
-        is_absent=sql.SQL("{} IS NULL").format(sql.Identifier("stored", table.key[0])),
+        withdrawn=_withdrawn(table, is_absent),
+        is_absent=is_absent,
         merged_values=merged_values(table, "staged"),
         stored_values=values_of(table, "stored"),
         standing=_standing(table) if weighs else _NOTHING,
@@ -58,6 +60,27 @@ def judge_statement(
         references=reference_joins(table),
         same_key=_same_key(table),
         lineage=statement("market/weigh_lineage") if weighs else _NOTHING,
+    )
+
+
+def _withdrawn(table: LoadableTable, is_absent: sql.Composable) -> sql.Composable:
+    """Return the fate of rows that were taken back since they were observed."""
+    if table.revisions is None:
+        return _NOTHING
+    marks = table.revisions.marks.items()
+    return statement("market/withdrawn_since").format(
+        is_absent=is_absent,
+        revisions=sql.Identifier(*table.revisions.table.split(".")),
+        of_this_table=sql.SQL(" AND ").join(
+            sql.SQL("{} = {}").format(sql.Identifier("withdrawn", name), sql.Literal(mark))
+            for name, mark in marks
+        ),
+        same_key=sql.SQL(" AND ").join(
+            sql.SQL("{} = {}").format(
+                sql.Identifier("withdrawn", name), sql.Identifier("staged", name)
+            )
+            for name in table.key
+        ),
     )
 
 

@@ -11,7 +11,7 @@ revised             other values were stored                              update
 same                equal values are stored                               unchanged
 repeat              equal to a later row of the same batch                unchanged
 duplicate_key       a later row of the batch has other values             quarantined
-superseded          a newer observation with other values is stored       quarantined
+superseded          a newer observation differs, or took the row back     quarantined
 outranked           a source of higher rank stated other values           quarantined
 unknown_<thing>     its names meant nothing at the row's time             quarantined
 outside_span        the row lies outside the span the batch speaks for    quarantined
@@ -51,7 +51,7 @@ _DETAILS: Final = {
     _UNKNOWN: "no instrument of the venue had the symbol $symbol at this time",
     "outside_span": "the batch speaks for another span",
     "duplicate_key": "a later row of the batch has other values for this key",
-    "superseded": "a newer observation with other values is stored",
+    "superseded": "a newer observation with other values is stored, or took the row back",
     "outranked": "a source of higher rank states other values",
 }
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, time
 
-from psycopg.types.multirange import TimestamptzMultirange
-from psycopg.types.range import TimestamptzRange
-
 from include.market.span import Span, merge_spans, next_month_ms, to_ms
 from include.market.timeframe import Timeframe
 from include.warehouse.engine import Connection
 from include.warehouse.many_candles import MOST_ALIKE, OwnedSpan, group_by_span
+from include.warehouse.multiranges import as_array, as_multirange
 from include.warehouse.statements import statement
 
 
@@ -33,7 +31,7 @@ def coverage_of_many(
     for span, instrument_ids in groups.items():
         values = {
             "datasets": list(datasets),
-            "instrument_ids": instrument_ids,
+            "instrument_ids": as_array(instrument_ids),
             "span_start": span.start_time,
             "span_end": span.end_time,
         }
@@ -53,24 +51,20 @@ def extend_alike(
     for instrument_id, spans in proven.items():
         alike.setdefault(tuple(spans), []).append(instrument_id)
     if len(alike) > MOST_ALIKE:
-        values = {
+        listed = {
             "dataset": dataset,
-            "instrument_ids": list(proven),
-            "proven": [_multirange(spans) for spans in proven.values()],
+            "instrument_ids": as_array(proven),
+            "proven": [as_multirange(spans) for spans in proven.values()],
         }
-        connection.execute(statement("ledger/extend_coverage"), values)
+        connection.execute(statement("ledger/extend_coverage"), listed)
         return
     for parts, instrument_ids in alike.items():
         values = {
             "dataset": dataset,
-            "instrument_ids": instrument_ids,
-            "proven": _multirange(parts),
+            "instrument_ids": as_array(instrument_ids),
+            "proven": as_multirange(parts),
         }
         connection.execute(statement("ledger/extend_coverage_alike"), values)
-
-
-def _multirange(spans: Iterable[Span]) -> TimestamptzMultirange:
-    return TimestamptzMultirange(TimestamptzRange(span.start_time, span.end_time) for span in spans)
 
 
 def tell_alike(
@@ -82,8 +76,8 @@ def tell_alike(
     if len(groups) > MOST_ALIKE:
         listed = {
             "dataset": dataset,
-            "load_ids": [load_id] * len(told),
-            "instrument_ids": [instrument_id for instrument_id, _ in told],
+            "load_ids": as_array([load_id] * len(told)),
+            "instrument_ids": as_array(instrument_id for instrument_id, _ in told),
             "span_starts": [span.start_time for _, span in told],
             "span_ends": [span.end_time for _, span in told],
         }
@@ -93,7 +87,7 @@ def tell_alike(
         values = {
             "dataset": dataset,
             "load_id": load_id,
-            "instrument_ids": instrument_ids,
+            "instrument_ids": as_array(instrument_ids),
             "span_start": span.start_time,
             "span_end": span.end_time,
         }

@@ -16,6 +16,7 @@ from include.market.timeframe import M1, Timeframe
 from include.warehouse.columns import unpack
 from include.warehouse.engine import Connection, database_errors
 from include.warehouse.merge import candle_table
+from include.warehouse.multiranges import as_array
 from include.warehouse.pgbinary import decode_times
 from include.warehouse.statements import statement
 
@@ -63,7 +64,7 @@ def _read_alike(
     pieces, values = [], dict[str, object]()
     for place, (span, instrument_ids) in enumerate(groups.items()):
         named = {
-            f"instruments_{place}": instrument_ids,
+            f"instruments_{place}": as_array(instrument_ids),
             f"start_{place}": span.start_time,
             f"end_{place}": span.end_time,
         }
@@ -91,7 +92,7 @@ def _read_scattered(
         table=candle_table(timeframe), children=_children_of(timeframe)
     )
     values = {
-        "instrument_ids": [instrument_id for instrument_id, _ in wanted],
+        "instrument_ids": as_array(instrument_id for instrument_id, _ in wanted),
         "span_starts": starts,
         "span_ends": ends,
         "from_time": min(starts),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from include.market.span import Span, subtract_all, subtract_spans
 from include.warehouse.engine import Connection
@@ -21,9 +22,12 @@ from include.warehouse.gaps import (
     replace_gaps,
     settle_gaps,
 )
-from include.warehouse.multiranges import as_multirange
+from include.warehouse.multiranges import as_array, as_multirange
 from include.warehouse.outages import explain_by_outages, was_refused
 from include.warehouse.statements import statement
+
+_LISTED_PER_STATEMENT: Final = 8
+"""Spans in a list that cost as much as one more statement about instruments with the same span."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +69,36 @@ def settle(connection: Connection, dataset: str, parts: Sequence[SettledPart]) -
 
 
 def extend_coverage(connection: Connection, dataset: str, proofs: Iterable[Proof]) -> None:
-    """Add proven spans to the coverage, and tell the later stages of those without new rows."""
+    """Add proven spans to the coverage, and tell the later stages of those without new rows.
+
+    Absence that has been proven is news too: a bucket may be settled by it alone.
+    """
     told = [proof for proof in proofs if proof.spans]
-    if not told:
+    alike: dict[tuple[int | None, tuple[Span, ...]], list[int]] = defaultdict(list)
+    for proof in told:
+        alike[proof.load_id, tuple(proof.spans)].append(proof.instrument_id)
+    if len(alike) * _LISTED_PER_STATEMENT > max(len(told), _LISTED_PER_STATEMENT):
+        _extend_by_list(connection, dataset, told)
         return
+    for (load_id, spans), instrument_ids in alike.items():
+        values = {
+            "dataset": dataset,
+            "load_id": load_id,
+            "instrument_ids": as_array(instrument_ids),
+            "proven": as_multirange(spans),
+        }
+        connection.execute(statement("ledger/note_new_coverage_alike"), values)
+        connection.execute(statement("ledger/extend_coverage_alike"), values)
+
+
+def _extend_by_list(connection: Connection, dataset: str, told: Sequence[Proof]) -> None:
     values = {
         "dataset": dataset,
         "load_ids": [proof.load_id for proof in told],
+        "distinct_load_ids": list({proof.load_id for proof in told}),
         "instrument_ids": [proof.instrument_id for proof in told],
         "proven": [as_multirange(proof.spans) for proof in told],
     }
-    # Absence that has been proven is news too: a bucket may be settled by it alone.
     connection.execute(statement("ledger/note_new_coverage"), values)
     connection.execute(statement("ledger/extend_coverage"), values)
 

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include.cascade import buckets, fold
+from include.cascade import bulk_fold, rollup
 from include.cascade.buckets import cut_runs
-from include.cascade.fold import fold_many, join_flags
+from include.cascade.bulk_fold import fold_history
+from include.cascade.fold import join_flags
 from include.cascade.rollup import roll_up_series
 from include.cascade.series import SeriesCandles
-from include.market.candle import VOLUME_COLUMNS
-from include.market.timeframe import H4, M1, M5, M30, Timeframe
+from include.market.candle import FLOAT_COLUMNS, VOLUME_COLUMNS
+from include.market.timeframe import H4, M1, M5, Timeframe
 
 # Around both bounds that the exactness of a sum rests on, and far beyond them.
 SIZES = st.tuples(
@@ -26,31 +27,39 @@ SIZES = st.tuples(
 ).map(lambda parts: parts[0] * 2.0 ** parts[1])
 
 
-def sums_of(values: list[float], first: list[int]) -> list[float]:
-    column = np.array(values)
-    cells = dict.fromkeys((*VOLUME_COLUMNS, "high", "low"), column)
-    counts = np.ones(len(values), dtype=np.int64)
-    return fold_many(cells, counts, np.array(first))["volume"].tolist()
+ENDLESS = Timeframe(60_000 * 65_536, "65536m")
+
+
+def sums_of(values: list[float], first: list[int] | None = None) -> list[float]:
+    """Return the sums of runs that begin at ``first``, each of an instrument of its own."""
+    count = len(values)
+    lengths = np.diff([*(first or [0]), count])
+    owners = np.repeat(np.arange(len(lengths)), lengths)
+    opens = np.concatenate([np.arange(length) for length in lengths]) * 60_000_000
+    whole = np.zeros(count, dtype=np.int64)
+    cells = {**dict.fromkeys(FLOAT_COLUMNS, np.array(values)), "trade_count": whole, "flags": whole}
+    folded = fold_history(SeriesCandles(owners, opens, cells), M1, ENDLESS)
+    return folded.cells["volume"].tolist()
 
 
 @settings(max_examples=150, deadline=None)
 @given(values=st.lists(st.one_of(SIZES, SIZES.map(lambda size: -size), st.just(0.0)),
                        min_size=1, max_size=40))  # fmt: skip
 def test_a_sum_is_rounded_once_whatever_its_terms(values: list[float]) -> None:
-    assert sums_of(values, [0]) == [math.fsum(values)]
+    assert sums_of(values) == [math.fsum(values)]
 
 
 def test_terms_too_far_apart_for_the_bound_are_rounded_once() -> None:
     """What rounding loses here has more bits than a double: it must not be rounded on its own."""
     values = [1.0, 3 * 2.0**-55, 2.0**-55 * (1 + 2.0**-52)]
-    assert sums_of(values, [0]) == [math.fsum(values)] == [1 + 2.0**-52]
+    assert sums_of(values) == [math.fsum(values)] == [1 + 2.0**-52]
 
 
 @pytest.mark.parametrize("count", [8191, 8192, 8193, 50_000])
 def test_a_run_too_long_for_the_bound_is_summed_exactly_too(count: int) -> None:
     draw = np.random.default_rng(count)
     values = (draw.random(count) * 2.0 ** draw.integers(-38, 1, count)).tolist()
-    assert sums_of(values, [0]) == [math.fsum(values)]
+    assert sums_of(values) == [math.fsum(values)]
 
 
 def test_every_run_gets_its_share_on_any_number_of_cores() -> None:
@@ -60,33 +69,14 @@ def test_every_run_gets_its_share_on_any_number_of_cores() -> None:
     edges = [*first, 300]
     exact = [math.fsum(values[begin:end]) for begin, end in pairwise(edges)]
     for cores in (1, 2, 3, 5, 8, 64):
-        with patch.object(fold.os, "cpu_count", return_value=cores):
+        with patch.object(bulk_fold.os, "cpu_count", return_value=cores):
             assert sums_of(values, first) == exact
-
-
-@pytest.mark.parametrize("timeframe", [M5, M30, H4, Timeframe(7 * 86_400_000, "1w")])
-def test_machine_code_cuts_where_numpy_does(timeframe: Timeframe) -> None:
-    draw = np.random.default_rng(3)
-    owners, opens = [], []
-    for owner, start in ((1, -86_400_000_000 * 9), (2, 0), (9, 1_709_164_800_000_000)):
-        found = np.unique(draw.integers(0, 20_000, 800)) * 60_000_000 + start
-        owners.append(np.full(len(found), owner))
-        opens.append(found)
-    told = np.concatenate(owners), np.concatenate(opens)
-    few = cut_runs(*told, timeframe)
-    with patch.object(buckets, "BULK_CHILDREN", 1):
-        many = cut_runs(*told, timeframe)
-    for one, other in zip(few, many, strict=True):
-        np.testing.assert_array_equal(one, other)
-        assert other.dtype == np.int64
 
 
 def test_instruments_that_share_a_bucket_are_not_mixed() -> None:
     """The last minute of one and the first of the next open in one bucket."""
     times = np.array([0, 60_000_000, 120_000_000, 60_000_000]) + 300_000_000
-    owners = np.array([1, 1, 2, 3])
-    with patch.object(buckets, "BULK_CHILDREN", 1):
-        first, _ = cut_runs(owners, times, M5)
+    first, _ = cut_runs(np.array([1, 1, 2, 3]), times, M5)
     assert first.tolist() == [0, 2, 3]
 
 
@@ -111,9 +101,8 @@ def test_a_long_history_is_what_its_parts_are() -> None:
     for source, target in ((M1, M5), (M1, H4)):
         live = roll_up_series(minutes, source, target)
         with (
-            patch.object(fold, "BULK_CHILDREN", 1),
-            patch.object(buckets, "BULK_CHILDREN", 1),
-            patch.object(fold, "fold_few") as unused,
+            patch.object(rollup, "BULK_CHILDREN", 1),
+            patch.object(rollup, "fold_few") as unused,
         ):
             bulk = roll_up_series(minutes, source, target)
         assert not unused.called

@@ -110,6 +110,28 @@ def test_coverage_of_many_series_is_told_once_each(connection: Connection) -> No
     ]
 
 
+def test_series_that_share_a_span_are_proven_together(connection: Connection) -> None:
+    ids = seed_reference(connection)
+    bitcoin, ether = ids["BTCUSDT"], ids["ETHUSDT"]
+    load_frame(connection, walk(1), minutes(0, 1))
+    load_id = query(connection, "SELECT load_id FROM ledger.load")[0][0]
+    for end in (5, 5, 8):
+        proofs = [Proof(owner, [minutes(0, end)], load_id) for owner in (ether, bitcoin, ether)]
+        with connection.transaction():
+            extend_coverage(connection, "candle_1m", proofs)
+    for owner in (bitcoin, ether):
+        assert coverage(connection, "candle_1m", owner) == [minutes(0, 8)]
+    connection.commit()
+    changes = "SELECT instrument_id, span_start, span_end FROM ledger.change ORDER BY 1, 2"
+    assert sorted(query(connection, changes)) == sorted([
+        (bitcoin, moment(0), moment(1)),
+        (bitcoin, moment(1), moment(5)),
+        (bitcoin, moment(5), moment(8)),
+        (ether, moment(0), moment(5)),
+        (ether, moment(5), moment(8)),
+    ])  # fmt: skip
+
+
 def test_work_ahead_comes_in_order_and_stops_with_its_reader() -> None:
     begun: list[int] = []
 

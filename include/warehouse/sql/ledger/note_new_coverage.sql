@@ -17,7 +17,7 @@ written AS (
         instrument_id,
         range_agg(tstzrange(span_start, span_end)) AS spans
     FROM ledger.change
-    WHERE load_id = ANY(%(load_ids)s::bigint[])
+    WHERE load_id = ANY(%(distinct_load_ids)s::bigint[])
     GROUP BY load_id, instrument_id
 )
 

@@ -1,6 +1,7 @@
 -- Gives every staged row its fate; leans on alias_by_symbol, the table's key, load_pkey and
 -- load_by_symbol. A stored value of a source of higher rank stands; between equals it stands when it
--- was observed later. What a whole load confirmed counts as observed by that load.
+-- was observed later. What a whole load confirmed counts as observed by that load; what was taken back
+-- stays away from whatever was observed before.
 CREATE TEMPORARY TABLE judged_rows ON COMMIT DROP AS
 SELECT
     staged.position,
@@ -8,6 +9,7 @@ SELECT
     CASE
         WHEN staged.refusal IS NOT NULL THEN staged.refusal
         WHEN staged.turn > 1 THEN 'duplicate_key'
+        {withdrawn}
         WHEN {is_absent} THEN 'new'
         WHEN ({merged_values}) IS NOT DISTINCT FROM ({stored_values}) THEN 'same'
         {standing}

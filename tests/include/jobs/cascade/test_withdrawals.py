@@ -14,7 +14,15 @@ from include.warehouse.gaps import Gap
 from include.warehouse.ledger import coverage
 from include.warehouse.statements import statement
 from tests.support.cascade_world import FOUR_HOURS, load, rows, run_stages, withdraw
-from tests.support.warehouse import candles, minutes, moment, walk
+from tests.support.warehouse import (
+    candles,
+    checked_landing,
+    load_landing,
+    minutes,
+    moment,
+    seed_reference,
+    walk,
+)
 
 
 def test_withdrawn_minutes_leave_their_coarse_candles_and_the_last_one_takes_them_away(
@@ -79,6 +87,40 @@ def test_a_candle_in_the_place_of_a_withdrawn_one_goes_on_in_the_count(
             timeframe,
         )
         assert kept == [(1, 100, False), (2, 101, True), (3, 102, False)]
+
+
+@pytest.mark.parametrize("reason", ["no_trade", "unknown"])
+def test_what_was_observed_before_a_withdrawal_brings_nothing_back(
+    connection: Connection, reason: str
+) -> None:
+    """A landing of before, loaded only after: the withdrawal knew better than it does."""
+    connection.autocommit = False
+    seed_reference(connection)
+    late = checked_landing(connection, minutes(0, 5), path="file:///late")
+    connection.autocommit = True
+    load(connection, walk(5), minutes(0, 5))
+    run_stages(connection)
+    withdraw(connection, minutes(2, 4), reason)
+    connection.autocommit = False
+    receipt = load_landing(connection, late, walk(5))
+    connection.autocommit = True
+    assert (receipt.inserted, receipt.unchanged, receipt.quarantined) == (0, 3, 2)
+    run_stages(connection)
+    present = "SELECT count(*) FROM market.candle_1m"
+    assert rows(connection, present) == [(3,)]
+    refused = "SELECT rule, open_time FROM ledger.quarantine ORDER BY 2"
+    assert rows(connection, refused) == [("superseded", moment(2)), ("superseded", moment(3))]
+    gaps = "SELECT span_start, span_end, reason FROM ledger.gap WHERE closed_at IS NULL"
+    assert rows(connection, gaps) == [(moment(2), moment(4), reason)]
+    left = [minutes(0, 2), minutes(4, 5)]
+    proven = left if reason == "unknown" else [minutes(0, 5)]
+    assert coverage(connection, "candle_1m", 1) == proven
+    # What is observed from now on counts again.
+    load(connection, walk(5), minutes(0, 5))
+    run_stages(connection)
+    assert rows(connection, present) == [(5,)]
+    whole = "SELECT children_present, flags FROM market.candle_5m"
+    assert rows(connection, whole) == [(5, 0)]
 
 
 def test_what_is_withdrawn_without_an_explanation_is_to_be_asked_for_again(

@@ -153,7 +153,7 @@ def _counts_of_a_candle() -> list[Stated]:
         Stated(
             "mended",
             "info",
-            "candles as the venue sent them, neither snapped nor cut short",
+            "candles as the venue sent them, neither snapped, cut short nor lent",
             between(("flags", *CANDLE_KEY), 0, 0),
         ),
     ]

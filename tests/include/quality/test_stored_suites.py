@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from include.market.candle import MAX_FLAGS
 from include.market.timeframe import M5, MO1, W1, Timeframe
 from include.quality import stored_frames as put
 from include.quality.expectations import evaluate
@@ -26,7 +27,7 @@ CANDLE_DEFECTS: list[Plant] = [
     ("taker_volume", {"taker_buy_volume": 10.5}),
     ("quote_volume_unit", {"quote_volume": 10.0, "taker_buy_quote_volume": 4.0}),
     ("trade_count", {"trade_count": 0.0}),
-    ("flags", {"flags": 16.0}),
+    ("flags", {"flags": float(MAX_FLAGS + 1)}),
     ("mended", {"flags": 2.0}),
     ("unfinished", {"recorded_at": rows.START}),
     ("continuity", {"end_before": rows.START - pd.Timedelta("1D"), "explained_before": 3.0}),

@@ -8,6 +8,7 @@ comes and goes) have no trend that helps a forecast, so whatever is published of
 straight trends with noise around them channels should be published and cover. Real minutes of two
 perpetual futures, August to October 2023, where a folder of recordings is given as MONTHS: refitted
 every 12 hours on the newest 1,500 candles and held against the six that came next. Seeds are fixed.
+What a parent adds is measured every 48 hours, the same refits without and with it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from contenders.honesty_parents import judge_parents
 from scipy.signal import lfilter
 
 from include.channels.channel import ChannelFit, fit_channel
@@ -141,6 +143,7 @@ def main() -> None:
             name = f"{symbol} {timeframe.label}"
             rows[name] = judge(recorded(paths, timeframe), timeframe)
             print(name, flush=True)
+    rows |= judge_parents(MONTHS, SERIES)
     RESULT.write_text(json.dumps(rows, indent=2) + "\n")
     print(pd.DataFrame(rows).T.round(3).to_string())
     if not any(name.startswith("FIL") for name in rows):

@@ -78,7 +78,9 @@ def test_the_pruned_search_finds_the_least_cost_of_every_cut(data: st.DataObject
     assert knots == pytest.approx(fit_joined(values, times, found)[1], abs=1e-6)
 
 
-@pytest.mark.parametrize(("count", "min_length"), [(12, 2), (14, 3), (18, 4), (24, 7), (30, 10), (70, 14)])
+@pytest.mark.parametrize(
+    ("count", "min_length"), [(12, 2), (14, 3), (18, 4), (24, 7), (30, 10), (70, 14)]
+)
 def test_many_noisy_series_are_cut_at_the_least_cost(count: int, min_length: int) -> None:
     rng = np.random.default_rng(count)
     times = np.cumsum(rng.integers(1, 4, size=count)).astype(float)

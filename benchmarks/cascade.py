@@ -24,6 +24,7 @@ from typing import Any
 
 from contenders.cascade_goals import BULK, FRAMES, LIVE, OURS, PEERS, SQL, judge, late_name
 from contenders.load_server import Server
+from contenders.peer_environment import make_environment
 
 from include.warehouse.roles import LOADER_LOGIN
 
@@ -145,17 +146,6 @@ def describe(name: str, found: dict[str, Any]) -> str:
         if key not in ("rows", "wall_s", *AGREED) and isinstance(value, int | float)
     )
     return f"{name:44} {rate}  {', '.join(rest)}"
-
-
-def make_environment(folder: Path, pins: tuple[str, ...]) -> Path | None:
-    """Make a virtual environment with ``pins``; None where they cannot be installed."""
-    python = folder / "bin" / "python"
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "--quiet", str(folder)], check=True)
-    done = subprocess.run(
-        [*uv, "pip", "install", "-q", "--python", str(python), *pins], check=False
-    )
-    return python if done.returncode == 0 else None
 
 
 def report(results: dict[str, dict[str, Any]], about: str, busy: float) -> None:

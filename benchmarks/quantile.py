@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from contenders.peer_environment import make_environment
 from contenders.quantile_data import draw_batch, draw_cloud
 from contenders.quantile_goals import (
     OURS,
@@ -80,7 +81,7 @@ class Bench:
         """Make the environment of the peers in ``folder``."""
         self.folder = folder
         self.missing: list[str] = []
-        peers, rscript = make_environment(folder / "peers"), find_quantreg()
+        peers, rscript = make_environment(folder / "peers", PINS), find_quantreg()
         contenders = HERE / "contenders"
         self.commands: dict[str, list[str]] = {
             "ours": [sys.executable, str(contenders / "quantile_ours.py")],
@@ -147,17 +148,6 @@ class Bench:
                 results |= {cloud_name(name, count, width): one for name, one in found.items()}
                 shutil.rmtree(path)
         return results
-
-
-def make_environment(folder: Path) -> Path | None:
-    """Make a virtual environment with the peers; None where they cannot be installed."""
-    python = folder / "bin" / "python"
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "--quiet", str(folder)], check=True)
-    done = subprocess.run(
-        [*uv, "pip", "install", "-q", "--python", str(python), *PINS], check=False
-    )
-    return python if done.returncode == 0 else None
 
 
 def find_quantreg() -> str | None:

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from contenders.peer_environment import make_environment
 from contenders.segmentation_goals import ONLINE, REAL, YEAR, judge
 
 from include.channels.segmentation import bic_penalty
@@ -59,7 +60,7 @@ class Bench:
         """Make the peers' environment in ``folder``."""
         self.folder = folder
         self.results: dict[str, dict[str, Any]] = {}
-        self.peers = make_environment(folder / "peers")
+        self.peers = make_environment(folder / "peers", PINS)
 
     def keep(self, name: str, python: Path, program: str, *arguments: object) -> dict[str, Any]:
         """Run a contender to its end and keep what it printed last; print a line about it."""
@@ -160,17 +161,6 @@ def describe(found: dict[str, Any]) -> str:
     if "ours" in found:
         return json.dumps(found["ours"])
     return ", ".join(f"{kind} F1 {one['f1']:.3f}" for kind, one in found.items())
-
-
-def make_environment(folder: Path) -> Path | None:
-    """Make a virtual environment with the peers; None where they cannot be installed."""
-    python = folder / "bin" / "python"
-    uv = [sys.executable, "-m", "uv"]
-    subprocess.run([*uv, "venv", "--quiet", str(folder)], check=True)
-    done = subprocess.run(
-        [*uv, "pip", "install", "-q", "--python", str(python), *PINS], check=False
-    )
-    return python if done.returncode == 0 else None
 
 
 def main() -> None:

@@ -53,15 +53,21 @@ class CrashServer:
         return self.server.start()
 
     def kill_backend(self, application: str) -> bool:
-        """Kill -9 one session of ``application``: the server restarts by itself. Tell if any."""
+        """Kill -9 one session of ``application``: the server restarts by itself. Tell if any.
+
+        A session may end between the answer of the server and the blow: then another is struck.
+        """
         with self.server.connect() as connection:
             found = connection.execute(
-                "SELECT pid FROM pg_stat_activity WHERE application_name = %s LIMIT 1",
-                (application,),
-            ).fetchone()
-        if found is not None:
-            psutil.Process(found[0]).kill()
-        return found is not None
+                "SELECT pid FROM pg_stat_activity WHERE application_name = %s", (application,)
+            ).fetchall()
+        for (pid,) in found:
+            try:
+                psutil.Process(pid).kill()
+            except psutil.NoSuchProcess:
+                continue
+            return True
+        return False
 
 
 @contextmanager

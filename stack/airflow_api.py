@@ -107,6 +107,11 @@ class AirflowApi:
             if datetime.fromisoformat(row["timestamp"]) >= since
         ]
 
+    def paused_dags(self) -> tuple[str, ...]:
+        """Return the DAGs that the scheduler does not run, by name."""
+        rows = self._json("GET", "dags", params={"limit": 100, "exclude_stale": True})["dags"]
+        return tuple(sorted(row["dag_id"] for row in rows if row["is_paused"]))
+
     def unpause(self, dag_id: str) -> None:
         """Let the scheduler run ``dag_id``."""
         self._json("PATCH", f"dags/{dag_id}", json={"is_paused": False})

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 from include.market.errors import InvalidInputError
 from include.market.timeframe import VARIABLE as TIMEFRAMES_VARIABLE
+from stack.airflow_api import AirflowApi
+from stack.chain import run_under
 from stack.console import Screen
 from stack.environment import clean_environment
 from stack.keys import ADMIN, load_keys
@@ -16,6 +18,7 @@ from stack.parts import BY_NAME
 from stack.postgres import find_binaries
 from stack.processes import STATE_MARK
 from stack.readiness import parts_not_healthy
+from stack.river_progress import RESTING_DAGS
 from stack.summary import place_rows, status_table
 from stack.supervision import part_states
 
@@ -41,6 +44,8 @@ def status(layout: Layout) -> int:
     if record is None or states is None:
         screen.say(f"Nothing is running in {layout.state}: run make up.")
         return 1
+    # Which models rest follows from the timeframes.
+    run_under(record.timeframes)
     keys = load_keys(layout)
     screen.console.print(status_table(record, states))
     screen.say("")
@@ -51,8 +56,16 @@ def status(layout: Layout) -> int:
         names = ", ".join(ill)
         screen.say(f"[red]not healthy:[/] {names}; parts restart by themselves, see make logs")
         return 1
+    with AirflowApi(record.airflow_url, keys.admin_password) as api:
+        paused = api.paused_dags()
+    # Those that the main job has put to rest are woken by its end, and by nobody else.
+    resting = () if record.river_done else tuple(name for name in paused if name in RESTING_DAGS)
+    forgotten = [name for name in paused if name not in resting]
+    if forgotten:
+        screen.say(f"Paused, so not running: {', '.join(forgotten)}. Unpause them in Airflow.")
     if not record.river_done:
-        screen.say("The main job has not run to its end: run make up again.")
+        until = f"; until then {', '.join(resting)} rest" if resting else ""
+        screen.say(f"The main job has not run to its end: run make up again{until}.")
     return 0
 
 
@@ -67,6 +80,8 @@ def env_lines(layout: Layout) -> list[str]:
         "WAREHOUSE_URL": keys.warehouse_url(record),
         "WAREHOUSE_LOADER_URL": keys.loader_url(record),
         "WAREHOUSE_READER_URL": keys.reader_url(record),
+        # Where include.jobs.reproduce_fit looks; it only reads.
+        "CANDLEWICK_WAREHOUSE": keys.reader_url(record),
         "AIRFLOW_URL": record.airflow_url,
         "AIRFLOW_USER": ADMIN,
         "AIRFLOW_PASSWORD": keys.admin_password,

@@ -37,5 +37,5 @@ def _interrupt_up(layout: Layout) -> list[str]:
         return []
     if (layout.root / given).resolve() != layout.state:
         return []
-    end_processes([process], ((signal.SIGINT, 10.0), (signal.SIGKILL, 5.0)))
+    end_processes([process], ((signal.SIGTERM, 10.0), (signal.SIGKILL, 5.0)))
     return ["make up"]

@@ -125,8 +125,9 @@ def check_same_data(settings: StackSettings, previous: StackRecord | None) -> No
     same_seed = previous.source != "simulator" or previous.seed == settings.seed
     if previous.source != str(settings.source) or not same_seed:
         raise InvalidInputError(
-            f"STATE={settings.state} holds data of {held}: give this source a folder of its own, "
-            f"e.g. STATE={settings.state}/{settings.source.kind}, or delete {settings.state}"
+            f"STATE={settings.state} holds data of {held}: go on with those by make up {held}, or "
+            f"give SOURCE={settings.source} a folder of its own, "
+            f"e.g. STATE={settings.state}-{settings.source.kind}"
         )
 
 

@@ -47,10 +47,12 @@ def read_pid(path: Path) -> int | None:
         return None
 
 
-def marked_processes(state: Path, part: str | None = None) -> list[psutil.Process]:
+def marked_processes(
+    state: Path, part: str | None = None, *, but: str | None = None
+) -> list[psutil.Process]:
     """Return live processes started as a part of the stack in ``state``, or as that one part.
 
-    The caller and its ancestors are never among them.
+    Those of the part ``but`` are left out. The caller and its ancestors are never among them.
     """
     spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     found = []
@@ -58,7 +60,9 @@ def marked_processes(state: Path, part: str | None = None) -> list[psutil.Proces
         if process.pid in spared:
             continue
         marks = _marks(process)
-        if marks is not None and marks[0] == str(state) and part in (None, marks[1]):
+        if marks is None or marks[0] != str(state) or marks[1] == but:
+            continue
+        if part in (None, marks[1]):
             found.append(process)
     return found
 

@@ -134,7 +134,7 @@ def start_supervisor(layout: Layout, record: StackRecord, inherited: Mapping[str
         text=True,
         check=False,
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while finished.returncode == 0 and time.monotonic() < deadline:
         if part_states(layout) is not None:
             return
@@ -216,8 +216,7 @@ def stop_everything(layout: Layout) -> list[str]:
         _begin_stopping(layout)
         end_processes([supervisor], ((signal.SIGTERM, 120.0), (signal.SIGKILL, 5.0)))
     # A backend is never signalled by us: its server ends it.
-    spared = {process.pid for process in marked_processes(layout.state, "postgres")}
-    leftovers = [process for process in marked_processes(layout.state) if process.pid not in spared]
+    leftovers = marked_processes(layout.state, but="postgres")
     if leftovers:
         stopped.append(f"{len(leftovers)} leftover processes")
         end_processes(leftovers, ((signal.SIGTERM, 15.0), (signal.SIGKILL, 5.0)))

@@ -12,7 +12,7 @@ import pytest
 from include.market.errors import ContractError, SourceUnavailableError
 from stack.airflow_api import AirflowApi
 from stack.readiness import unhealthy_parts
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 LATER, EARLIER = "2026-01-01T00:00:05Z", "2025-12-31T23:59:59Z"
@@ -122,6 +122,12 @@ def test_only_fresh_parses_and_fresh_errors_count(server: Server, api: AirflowAp
         },
     )
     assert api.import_errors(SINCE) == ["a.py: ImportError: no y"]
+
+
+def test_the_paused_ones_are_named(server: Server, api: AirflowApi) -> None:
+    rows = [{"dag_id": dag_id, "is_paused": dag_id != "b"} for dag_id in ("c", "b", "a")]
+    server.answers["GET", "/api/v2/dags"] = (200, {"dags": rows})
+    assert api.paused_dags() == ("a", "c")
 
 
 @pytest.mark.parametrize(("status", "created"), [(200, True), (409, False)])

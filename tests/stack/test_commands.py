@@ -100,3 +100,32 @@ def test_the_airflow_command_without_venv_is_one_line(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "run make up" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("paused", "done", "said", "unsaid"),
+    [
+        ((), True, "", "Paused"),
+        (("fit_channels_1m",), True, "running: fit_channels_1m. Unpause them in Air", "make up"),
+        (("fit_channels_1m",), False, "again; until then fit_channels_1m rest.", "Unpause"),
+        (("fetch_candles",), False, "running: fetch_candles. Unpause", "until then"),
+        ((), False, "run make up again.", "Paused"),
+    ],
+)
+def test_status_names_what_is_paused_and_the_remedy(
+    layout: Layout,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    paused: tuple[str, ...],
+    done: bool,
+    said: str,
+    unsaid: str,
+) -> None:
+    save_record(layout, RECORD.with_changes(river_done=done))
+    monkeypatch.setattr(commands, "part_states", lambda layout: {})
+    monkeypatch.setattr(commands, "parts_not_healthy", lambda record, keys, states: [])
+    monkeypatch.setattr(commands.AirflowApi, "paused_dags", lambda api: paused)
+    assert commands.status(layout) == 0
+    words = " ".join(capsys.readouterr().out.split())
+    assert said in words
+    assert unsaid not in words

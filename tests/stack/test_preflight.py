@@ -13,7 +13,7 @@ from include.market.errors import InvalidInputError
 from stack import preflight
 from stack.layout import Layout, StackRecord
 from stack.settings import parse_settings
-from tests.support.postgres import free_port
+from tests.support.ports import free_port, free_ports
 
 
 def record(**changes: object) -> StackRecord:
@@ -23,8 +23,9 @@ def record(**changes: object) -> StackRecord:
 
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
+    """Somebody on a port; the two below it are free."""
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+        taken.bind(("127.0.0.1", free_ports(3) + 2))
         taken.listen()
         yield taken
 
@@ -50,7 +51,7 @@ def test_the_simulators_port_does_not_matter_for_binance(listener: socket.socket
 
 
 def test_free_ports_pass() -> None:
-    preflight.check_ports(record(port=free_port()))
+    preflight.check_ports(record(port=free_ports(3)))
 
 
 def test_an_old_python_is_named() -> None:
@@ -83,7 +84,7 @@ def test_another_source_never_pours_over_the_old_data(
     given: dict[str, str], held: str, tmp_path: Path
 ) -> None:
     settings = parse_settings(given, tmp_path)
-    with pytest.raises(InvalidInputError, match=held):
+    with pytest.raises(InvalidInputError, match=f"{held}: go on with those by make up {held}, or"):
         preflight.check_same_data(settings, record())
 
 

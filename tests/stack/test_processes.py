@@ -51,6 +51,7 @@ def test_only_the_marks_of_this_state_count(tmp_path: Path) -> None:
         found = {process.pid for process in marked_processes(tmp_path)}
         assert found == {ours.pid, other_part.pid}
         assert [p.pid for p in marked_processes(tmp_path, "scheduler")] == [ours.pid]
+        assert [p.pid for p in marked_processes(tmp_path, but="scheduler")] == [other_part.pid]
 
 
 def test_the_polite_signal_comes_first_and_the_last_one_ends_it() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from include.market.errors import InvalidInputError
+from stack.__main__ import INTERRUPTED
+from stack.down import down
 from stack.layout import Layout, StackRecord
 from stack.settings import PROJECT_ROOT, asked_settings, parse_settings
 from stack.up import only_one, refuse_other_settings
@@ -104,3 +107,65 @@ def test_what_needs_a_stack_says_so(verb: str, tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert "run make up first" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+BLOCKED = """
+import signal, threading
+import stack.cli
+from stack.__main__ import main
+
+def wait(arguments):
+    print("ready", flush=True)
+    threading.Event().wait()
+
+# As whoever is started in the background.
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+stack.cli.run = wait
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_up_without_a_terminal_ends_in_good_order(number: signal.Signals) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", BLOCKED],
+        cwd=PROJECT_ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    _, said = process.communicate()
+    assert process.returncode == INTERRUPTED
+    assert said.startswith("interrupted: ")
+
+
+def test_down_ends_the_up_of_its_own_state_and_no_other(tmp_path: Path) -> None:
+    (tmp_path / "stack").mkdir()
+    (tmp_path / "stack" / "__main__.py").write_text(
+        "import signal, threading\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "print('ready', flush=True)\n"
+        "threading.Event().wait()\n"
+    )
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    with subprocess.Popen(
+        [sys.executable, "-m", "stack", "up"],
+        cwd=tmp_path,
+        env={**os.environ, "STATE": str(mine)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as up:
+        assert up.stdout is not None
+        assert up.stdout.readline() == "ready\n"
+        for state in (other, mine):
+            layout = Layout(state)
+            layout.make_folders()
+            (layout.run / "lock").write_text(f"{up.pid}\n")
+        down(Layout(other))
+        assert up.poll() is None
+        down(Layout(mine))
+    assert up.returncode == -signal.SIGTERM

@@ -54,11 +54,11 @@ def build_fit_channels(timeframe: Timeframe) -> None:
 
         @task(outlets=[assets.channels(timeframe)])
         def score(shards: list[dict[str, Any]]) -> dict[str, int]:
-            from include.airflow_bridge.connections import warehouse
+            from include.airflow_bridge.connections import load_settings, warehouse
             from include.jobs.fit_channels import finish_fits
 
             with warehouse(f"fit_channels_{timeframe.name}") as conn:
-                return finish_fits(conn, timeframe, shards)
+                return finish_fits(conn, timeframe, load_settings(), shards)
 
         shards = plan()
         fit.expand(shard=shards) >> score(shards)

@@ -80,7 +80,7 @@ def plan_fits(conn: Connection, timeframe: Timeframe, settings: Settings) -> lis
     changed = [[one, span.start_ms, span.end_ms] for one, span in hulls.items()]
     if not chosen:
         whole = Shard(token=token, upto_xid=todo.upto_xid, instruments=[], changed=changed)
-        finish_fits(conn, timeframe, [whole])
+        finish_fits(conn, timeframe, settings, [whole])
         return []
     size = settings.fit_shard_instruments
     return [
@@ -96,7 +96,10 @@ def plan_fits(conn: Connection, timeframe: Timeframe, settings: Settings) -> lis
 
 
 def fit_shard(conn: Connection, timeframe: Timeframe, settings: Settings, shard: Shard) -> Counts:
-    """Fit a shard's instruments, some at a time; count instruments, segments and verdicts."""
+    """Fit a shard's instruments, some at a time; count instruments, segments and verdicts.
+
+    ``with_parent`` and ``slopes_agree`` are told where there was a parent (``measure_coherence``).
+    """
     counts = Counter(instruments=0, segments=0, published=0, declined=0)
     instruments = shard["instruments"]
     for place in range(0, len(instruments), AT_ONCE):
@@ -107,7 +110,9 @@ def fit_shard(conn: Connection, timeframe: Timeframe, settings: Settings, shard:
     return dict(counts)
 
 
-def finish_fits(conn: Connection, timeframe: Timeframe, shards: Sequence[Shard]) -> Counts:
+def finish_fits(
+    conn: Connection, timeframe: Timeframe, settings: Settings, shards: Sequence[Shard]
+) -> Counts:
     """Score what was published against what came, and move the cursor past the run's changes.
 
     Raises:
@@ -124,7 +129,7 @@ def finish_fits(conn: Connection, timeframe: Timeframe, shards: Sequence[Shard])
                 f"stage {stage}: {len(lost)} of {len(instruments)} instruments have no fit that "
                 f"saw the changes below {upto_xid}, the first is {lost[0]}; run it again"
             )
-        scored = score_changed(conn, timeframe, changed)
+        scored = score_changed(conn, timeframe, settings, changed)
         # Held only now: a held fence has a transaction id, and while that is open no stage may
         # read what others have committed since.
         hold_fence(conn, stage, shards[0]["token"])
@@ -143,7 +148,7 @@ def fit_changed(conn: Connection, timeframe: Timeframe, settings: Settings) -> C
     for shard in shards:
         totals.update(fit_shard(conn, timeframe, settings, shard))
     if shards:
-        finish_fits(conn, timeframe, shards)
+        finish_fits(conn, timeframe, settings, shards)
     return dict(totals)
 
 
@@ -243,8 +248,7 @@ def _store(
                 provenance=one.provenance(),
             )
         )
-        verdict = "published" if fit.published else "declined"
-        counts.update({"instruments": 1, "segments": len(fit.segments), verdict: 1})
+        counts.update(_count(fit, each.coherence))
     ids = write_fits(conn, fits)
     write_states(conn, told_states(conn, timeframe, settings, given, made, ids))
     concerned = {each: drifts.get(each, []) for each in own}
@@ -252,14 +256,24 @@ def _store(
     return dict(counts)
 
 
+def _count(fit: ChannelFit, coherence: Mapping[str, float]) -> Counts:
+    verdict = "published" if fit.published else "declined"
+    counts = {"instruments": 1, "segments": len(fit.segments), verdict: 1}
+    if coherence:
+        counts |= {"with_parent": 1, "slopes_agree": int(coherence["parent_slope_agrees"])}
+    return counts
+
+
 def _declined_by_crowd(
     fit: ChannelFit, instrument_id: int, family: Mapping[int, float | None], fdr: float
 ) -> tuple[ChannelFit, dict[str, Any]]:
     """Return ``fit``, not to be published if too many of its timeframe's fits look as good.
 
-    The family are the newest fits of all instruments of the timeframe, this one included.
+    The family are the newest fits of all instruments of the timeframe, this one included; those
+    that could not be judged have no p-value.
     """
-    settled: dict[str, Any] = {"fdr": fdr, "judged_together": len(family)}
+    judged = sum(p_value is not None for p_value in family.values())
+    settled: dict[str, Any] = {"fdr": fdr, "judged_together": judged}
     if not fit.published:
         return fit, settled
     place, p_values = list(family).index(instrument_id), list(family.values())

@@ -11,6 +11,8 @@ import pandas as pd
 
 from include.channels.channel import ChannelFit
 from include.channels.scoring import ShownChannel, score_outcomes, show_channel
+from include.channels.walk_forward import choose_horizon
+from include.market.settings import Settings
 from include.market.span import Span, from_ms
 from include.market.timeframe import Timeframe
 from include.warehouse.candles import read_candles
@@ -18,7 +20,8 @@ from include.warehouse.engine import Connection
 from include.warehouse.outcomes import Outcome, PublishedChannel, published_near, replace_outcomes
 
 LEAST_REACH: Final = 64
-"""Published channels are looked for at least so many candles before a change."""
+"""Published channels are looked for at least so many candles before a change, and further where the
+settings judge them further ahead. A former setting may have reached further than today's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +36,16 @@ class Scored:
         replace_outcomes(conn, self.channel_ids, self.rows)
 
 
-def score_changed(conn: Connection, timeframe: Timeframe, changed: Mapping[int, Span]) -> Scored:
+def score_changed(
+    conn: Connection, timeframe: Timeframe, settings: Settings, changed: Mapping[int, Span]
+) -> Scored:
     """Score every published channel of ``timeframe`` whose outcomes lie in a changed span.
 
     A candle that came, was revised or was withdrawn is a change alike; all outcomes of a channel it
     concerns are computed again. Nothing is written yet.
     """
-    reach_ms = LEAST_REACH * timeframe.length_ms
-    channels = published_near(conn, timeframe, changed, reach_ms=reach_ms)
+    reach = max(LEAST_REACH, choose_horizon(settings.segment_min_candles))
+    channels = published_near(conn, timeframe, changed, reach_ms=reach * timeframe.length_ms)
     by_instrument: dict[int, list[PublishedChannel]] = defaultdict(list)
     for channel in channels:
         by_instrument[channel.instrument_id].append(channel)

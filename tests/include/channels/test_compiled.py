@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import numba
 import pytest
 
 from include.channels import compiled
@@ -39,6 +42,34 @@ def test_a_kernel_that_changed_in_another_file_is_compiled_anew(tmp_path: Path) 
     (room / "inner.py").write_text(inner.format(2))
     assert run(tmp_path) == "3.0"
     shutil.rmtree(kept[0])
+
+
+def test_machine_code_is_kept_by_one_process_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+
+    @compiled.compiled
+    def double(number: float) -> float:
+        return number * 2
+
+    cache: Any = double._cache  # type: ignore[attr-defined]
+    save = cache._cache_file.save
+    refusals = []
+
+    def save_while_another_comes(key: Any, data: Any) -> None:
+        [lock] = tmp_path.rglob("lock")
+        with lock.open("a") as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        refusals.append(key)
+        save(key, data)
+
+    monkeypatch.setattr(cache._cache_file, "save", save_while_another_comes)
+    assert (double(1.5), double(2)) == (3.0, 4)
+    assert len(refusals) == len(list(tmp_path.rglob("*.nbc"))) == 2
+    [lock] = tmp_path.rglob("lock")
+    with lock.open("a") as next_one:
+        fcntl.flock(next_one, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_folder_somebody_chose_is_used(tmp_path: Path) -> None:

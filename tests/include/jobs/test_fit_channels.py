@@ -28,6 +28,12 @@ from tests.support.modelled import MINUTES, SETTINGS, revised, store, trending
 from tests.support.warehouse import checked_landing, minutes, query, seed_reference
 
 CURRENT = "SELECT instrument_id, timeframe, fit_run_id FROM model.fit_run WHERE is_current"
+NEWEST_SLOPES = (
+    "SELECT DISTINCT ON (fit.instrument_id) sign(segment.slope_per_hour)"
+    " FROM model.fit_run AS fit INNER JOIN model.segment AS segment USING (fit_run_id)"
+    " WHERE fit.is_current AND fit.timeframe = %s"
+    " ORDER BY fit.instrument_id, segment.start_time DESC"
+)
 
 
 @pytest.fixture
@@ -89,6 +95,14 @@ def test_every_timeframe_is_fitted_top_down_and_names_what_it_was_made_of(
     assert coherence == [("1m", "5m", 2, True), ("30m", "4h", 2, True), ("5m", "30m", 2, True)]
 
 
+def test_a_run_tells_how_many_channels_slope_as_their_parents_do(filled: Connection) -> None:
+    assert "with_parent" not in fit_changed(filled, H4, SETTINGS)
+    counts = fit_changed(filled, M30, SETTINGS)
+    slopes, above = query(filled, NEWEST_SLOPES, "30m"), query(filled, NEWEST_SLOPES, "4h")
+    assert counts["with_parent"] == 2
+    assert counts["slopes_agree"] == sum(map(tuple.__eq__, slopes, above))
+
+
 def test_what_is_stored_is_the_fit_that_was_made(filled: Connection) -> None:
     [given] = read_inputs(filled, M30, [1], SETTINGS)
     made = make_fit(given, min_candles=4)
@@ -108,14 +122,14 @@ def test_a_lost_shard_keeps_the_cursor_back_and_only_it_is_done_again(filled: Co
     assert [shard["instruments"] for shard in shards] == [[1], [2]]
     fit_shard(filled, M30, single, shards[0])
     with pytest.raises(RetryableError, match="1 of 2 instruments have no fit"):
-        finish_fits(filled, M30, shards)
+        finish_fits(filled, M30, SETTINGS, shards)
     assert cursor_of(filled, "fit_channels_30m") == []
     again = plan_fits(filled, M30, single)
     assert [shard["instruments"] for shard in again] == [[2]]
     fit_shard(filled, M30, single, again[0])
     with pytest.raises(StaleFenceError):
-        finish_fits(filled, M30, shards)
-    finish_fits(filled, M30, again)
+        finish_fits(filled, M30, SETTINGS, shards)
+    finish_fits(filled, M30, SETTINGS, again)
     assert cursor_of(filled, "fit_channels_30m") == [(str(again[0]["upto_xid"]),)]
     assert plan_fits(filled, M30, single) == []
 

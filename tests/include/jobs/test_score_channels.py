@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from include.channels.channel import fit_channel
+from include.jobs import score_channels
 from include.jobs.fit_channels import fit_changed
 from include.jobs.fit_inputs import read_inputs
 from include.jobs.score_channels import freeze_rival, score_changed, score_published
@@ -114,6 +115,21 @@ def test_the_rival_is_the_one_frozen_at_publication(conn: Connection) -> None:
         assert baseline_loss == pytest.approx(max(tau * miss, (tau - 1) * miss), abs=1e-15)
 
 
+def test_outcomes_are_scored_however_far_ahead_channels_are_judged(
+    conn: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(score_channels, "LEAST_REACH", 0)
+    frame = trending(1)
+    store(conn, part(frame, 0, KNOWN))
+    publish(conn)
+    store(conn, part(frame, KNOWN, KNOWN + 30))
+    fit_changed(conn, M30, SETTINGS)
+    assert {row[0] for row in query(conn, OUTCOMES)} == {1}
+    store(conn, part(frame, KNOWN + 30, KNOWN + 60), content="later")
+    fit_changed(conn, M30, SETTINGS)
+    assert {row[0] for row in query(conn, OUTCOMES)} == {1, 2}
+
+
 def test_a_revised_candle_is_scored_again_and_a_withdrawn_one_no_longer(conn: Connection) -> None:
     frame = trending(1)
     store(conn, part(frame, 0, KNOWN))
@@ -130,7 +146,7 @@ def test_a_revised_candle_is_scored_again_and_a_withdrawn_one_no_longer(conn: Co
         conn, M30, {1: Span(START_MS, START_MS + MINUTES * 60_000)}, reach_ms=0
     )[:1]
     gone = score_changed(
-        conn, M30, {1: Span(START_MS + KNOWN * 60_000, START_MS + MINUTES * 60_000)}
+        conn, M30, SETTINGS, {1: Span(START_MS + KNOWN * 60_000, START_MS + MINUTES * 60_000)}
     )
     only_first = replace(gone, rows=[row for row in gone.rows if row.step == 1])
     only_first.store(conn)

@@ -47,16 +47,20 @@ def find_due(
         target: the coarser timeframe.
     """
     due = DueBuckets()
-    # Instruments of one live minute mostly share their spans.
+    # Instruments of one live minute mostly share their spans, and the very lists of them: what is
+    # the same as that of the instrument before is not even hashed.
     known: dict[tuple[_Spans, _Spans, _Spans], tuple[list[Span], list[Span]]] = {}
+    before: tuple[Sequence[Span], Sequence[Span], Sequence[Span]] | None = None
+    rebuilt, settled = list[Span](), list[Span]()
     for instrument_id, spans in changed.items():
-        parts = tuple(proven.get(instrument_id, ())), tuple(built.get(instrument_id, ()))
-        key = (tuple(spans), *parts)
-        if key not in known:
-            known[key] = _find_due(*key, retired, target)
-        rebuilt, settled = known[key]
-        due.rebuilt.extend((instrument_id, span) for span in rebuilt)
-        due.proven.extend((instrument_id, span) for span in settled)
+        own = spans, proven.get(instrument_id, ()), built.get(instrument_id, ())
+        if own != before:
+            before, key = own, (tuple(own[0]), tuple(own[1]), tuple(own[2]))
+            if key not in known:
+                known[key] = _find_due(*key, retired, target)
+            rebuilt, settled = known[key]
+        due.rebuilt.extend([(instrument_id, span) for span in rebuilt])
+        due.proven.extend([(instrument_id, span) for span in settled])
     return due
 
 

@@ -27,7 +27,7 @@ from include.warehouse.ledger import (
     try_lock_stage,
 )
 from include.warehouse.live_cascade import coverage_of_many, retired_spans
-from include.warehouse.many_candles import OwnedSpan, read_many
+from include.warehouse.many_candles import OwnedSpan, group_by_span, read_many
 from include.warehouse.partitions import ensure_partitions
 
 HIDDEN_S: Final = 20.0
@@ -150,12 +150,15 @@ def _find_due(
     hulls: dict[int, Span] = {}
     # Instruments of one live minute mostly share their spans.
     known: dict[tuple[Span, ...], Span] = {}
+    before, hull = list[Span](), Span(0, 0)
     for instrument_id, spans in changed.items():
-        key = tuple(spans)
-        if key not in known:
-            touched = touched_spans(spans, target)
-            known[key] = Span(touched[0].start_ms, touched[-1].end_ms)
-        hulls[instrument_id] = known[key]
+        if spans != before:
+            before, key = spans, tuple(spans)
+            if key not in known:
+                touched = touched_spans(spans, target)
+                known[key] = Span(touched[0].start_ms, touched[-1].end_ms)
+            hull = known[key]
+        hulls[instrument_id] = hull
     covered = coverage_of_many(conn, (source.dataset, target.dataset), hulls)
     retired = retired_spans(conn, (source, target))
     return find_due(changed, covered[source.dataset], covered[target.dataset], retired, target)
@@ -165,7 +168,7 @@ def _rebuild(
     conn: Connection, due: DueBuckets, source: Timeframe, target: Timeframe, run_id: str
 ) -> Written:
     written = Counter(inserted=0, updated=0, withdrawn=0)
-    for span in merge_spans({span for _, span in due.rebuilt}):
+    for span in merge_spans(group_by_span(due.rebuilt)):
         ensure_partitions(conn, [target], span)
     proven: dict[int, list[Span]] = defaultdict(list)
     for instrument_id, span in due.proven:
@@ -192,7 +195,13 @@ def _clip(owned: OwnedSpan, parts: Sequence[Span]) -> Iterator[OwnedSpan]:
         start_ms = max(part.start_ms, whole.start_ms)
         end_ms = min(part.end_ms, whole.end_ms)
         if start_ms < end_ms:
-            yield instrument_id, Span(start_ms, end_ms)
+            yield instrument_id, _cut(part, start_ms, end_ms)
+
+
+def _cut(span: Span, start_ms: int, end_ms: int) -> Span:
+    """Return this part of ``span``; all of it is itself, by which instruments go on sharing it."""
+    is_whole = start_ms == span.start_ms and end_ms == span.end_ms
+    return span if is_whole else Span(start_ms, end_ms)
 
 
 def _batches(
@@ -219,7 +228,7 @@ def _chunks(span: Span, target: Timeframe) -> Iterator[Span]:
         # A cut never falls inside a bucket, and never before the first one ends.
         cut_ms = max(target.floor_ms(start_ms + CHUNK_MS), target.end_ms(start_ms))
         end_ms = min(cut_ms, span.end_ms)
-        yield Span(start_ms, end_ms)
+        yield _cut(span, start_ms, end_ms)
         start_ms = end_ms
 
 

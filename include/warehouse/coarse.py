@@ -277,17 +277,23 @@ def _parts(
 
 
 def _runs(candles: SeriesCandles, timeframe: Timeframe) -> Iterator[OwnedSpan]:
-    """Yield the spans of candles that follow each other, each with its instrument."""
+    """Yield the spans of candles that follow each other, each with its instrument.
+
+    Instruments one after the other share one span where theirs are equal.
+    """
     closes_us = ends_us(candles.open_us, timeframe)
     begins = np.ones(len(candles), dtype=np.bool_)
     begins[1:] = (candles.open_us[1:] != closes_us[:-1]) | (np.diff(candles.owners) != 0)
     first = np.flatnonzero(begins)
     last = np.append(first[1:], len(candles)) - 1
     starts_ms, ends_ms = candles.open_us[first] // 1000, closes_us[last] // 1000
+    span = Span(0, 0)
     for owner, start_ms, end_ms in zip(
         candles.owners[first].tolist(), starts_ms.tolist(), ends_ms.tolist(), strict=True
     ):
-        yield owner, Span(start_ms, end_ms)
+        if span.start_ms != start_ms or span.end_ms != end_ms:
+            span = Span(start_ms, end_ms)
+        yield owner, span
 
 
 def _cover(

@@ -75,10 +75,14 @@ def read_changes(
             {"stage": stage, "dataset": dataset, "limit": limit, "own": own},
         ).fetchall()
     found: dict[bool, list[Change]] = {False: [], True: []}
+    within, span = None, Span(0, 0)
     for _, _, is_own, instrument_id, start, end, reason in rows:
-        if instrument_id is not None:
-            change = Change(instrument_id, Span(to_ms(start), to_ms(end)), reason)
-            found[is_own].append(change)
+        if instrument_id is None:
+            continue
+        # Hundreds of instruments close the same minute: those that follow each other share a span.
+        if within != (start, end):
+            within, span = (start, end), Span(to_ms(start), to_ms(end))
+        found[is_own].append(Change(instrument_id, span, reason))
     upto_xid, done_xid = int(rows[0][0]), int(rows[0][1])
     return ChangeSet(found[False], upto_xid, found[True], done_xid)
 

@@ -48,8 +48,12 @@ def extend_alike(
 ) -> None:
     """Add proven spans to coverage, of series all of whose proven candles are new and told of."""
     alike: dict[tuple[Span, ...], list[int]] = {}
+    before: Sequence[Span] | None = None
+    group: list[int] = []
     for instrument_id, spans in proven.items():
-        alike.setdefault(tuple(spans), []).append(instrument_id)
+        if spans != before:
+            before, group = spans, alike.setdefault(tuple(spans), [])
+        group.append(instrument_id)
     if len(alike) > MOST_ALIKE:
         listed = {
             "dataset": dataset,

@@ -53,8 +53,13 @@ def read_many(
 def group_by_span(owned: Iterable[OwnedSpan]) -> dict[Span, list[int]]:
     """Return the instruments of each span, both in the order they first come."""
     groups: dict[Span, list[int]] = {}
+    before: Span | None = None
+    group: list[int] = []
     for instrument_id, span in owned:
-        groups.setdefault(span, []).append(instrument_id)
+        # Mostly the very span of the one before, which need not be hashed again.
+        if span is not before:
+            before, group = span, groups.setdefault(span, [])
+        group.append(instrument_id)
     return groups
 
 

@@ -107,3 +107,15 @@ def test_two_instruments_that_share_a_bucket_are_two_candles() -> None:
         rolled = roll_up_series(series, M1, target)
         assert rolled.owners.tolist() == [3, 4]
         assert rolled.cells["children_present"].tolist() == [1, 1]
+
+
+def test_neighbours_that_differ_in_one_respect_only_are_told_apart() -> None:
+    """Lists that are equal but not one, lists that are one, and each kind of difference."""
+    early, late = Span(0, 5 * MINUTE), Span(5 * MINUTE, 10 * MINUTE)
+    both = Span(0, 10 * MINUTE)
+    changed = {1: [early], 2: [early], 3: [early], 4: [early], 5: [late], 6: [early]}
+    proven = {1: [both], 2: [both], 3: [late], 4: [late], 5: [late], 6: [both]}
+    built = {4: [early], 5: [early]}
+    due = find_due(changed, proven, built, [], M5)
+    assert due.rebuilt == [(1, early), (2, early), (4, early), (5, late), (6, early)]
+    assert due.proven == [(1, early), (2, early), (5, late), (6, early)]

@@ -47,6 +47,22 @@ def test_every_level_is_what_its_children_add_up_to(connection: Connection, chun
     ]
 
 
+def test_a_long_span_is_cut_between_buckets_and_what_is_proven_with_it() -> None:
+    long = minutes(0, 23)
+    with patch.object(job, "CHUNK_MS", 7 * M1.length_ms):
+        chunks = list(job._chunks(minutes(0, 20), M5))
+    assert chunks == [minutes(0, 5), minutes(5, 10), minutes(10, 15), minutes(15, 20)]
+    parts = [minutes(0, 7), minutes(7, 8), minutes(9, 23), minutes(23, 30)]
+    assert list(job._clip((1, minutes(5, 10)), parts)) == [
+        (1, minutes(5, 7)),
+        (1, minutes(7, 8)),
+        (1, minutes(9, 10)),
+    ]
+    # Whole ones stay themselves, so that hundreds of instruments share them.
+    assert [part is long for part in job._chunks(long, M5)] == [True]
+    assert [part is long for _, part in job._clip((1, minutes(0, 25)), [long])] == [True]
+
+
 def test_a_backlog_is_done_in_transactions_of_bounded_length(connection: Connection) -> None:
     for place in range(0, 40, 5):
         load(connection, walk(240).iloc[place : place + 5], minutes(place, place + 5))

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from include.jobs.deliver import deliver_once
+from include.jobs.held_message import held_message
 from include.jobs.storage import OpenPath, read_frame, write_frame
 from include.market.candle import FOREIGN, SECOND_VENUE
 from include.market.errors import CandlewickError
@@ -19,6 +20,7 @@ from include.quality.outcome import SuiteOutcome, add_entries
 from include.quality.suites import LANDED_CANDLES
 from include.quality.verdict import Verdict
 from include.warehouse.engine import Connection
+from include.warehouse.held import HeldBatch
 from include.warehouse.landing import Landing, get_landing, mark_checked
 from include.warehouse.quality_runs import write_quality_run
 
@@ -53,7 +55,7 @@ def check_landings(
                 accepted=len(verdict.accepted), refused=len(verdict.refused), held=int(held)
             )
             if held:
-                _tell(conn, sender, _held_message(landing, verdict))
+                _tell(conn, sender, held_message(_held_batch(landing, verdict)))
     return dict(totals)
 
 
@@ -124,17 +126,20 @@ def _tell(conn: Connection, sender: Sender, message: Message) -> None:
     try:
         deliver_once(conn, sender, message, kind="held")
     except CandlewickError as error:
-        # The batch is safely held either way; a broken webhook must not stop the checking.
+        # The batch is safely held either way; a broken webhook must not stop the checking. Job
+        # tell_news makes up for it.
         log.warning("could not tell of a held batch: %s", error)
 
 
-def _held_message(landing: Landing, verdict: Verdict) -> Message:
-    rules = ", ".join(f"{rule}: {count}" for rule, count in verdict.results["rules"].items())
-    return Message(
-        title=f"Batch held: {landing.symbol} {landing.span}",
-        text=f"{len(verdict.refused)} of {landing.rows} rows of {landing.venue} {landing.symbol} "
-        f"{landing.span} were refused ({rules}). Nothing of the batch is loaded. Look at "
-        f"ledger.quarantine where landing_id = {landing.landing_id}.",
-        event_key=f"held:{landing.venue}:{landing.symbol}:{landing.payload_sha256[:16]}",
-        event_time=landing.landed_at,
+def _held_batch(landing: Landing, verdict: Verdict) -> HeldBatch:
+    return HeldBatch(
+        landing_id=landing.landing_id,
+        venue=landing.venue,
+        symbol=landing.symbol,
+        span=landing.span,
+        payload_sha256=landing.payload_sha256,
+        landed_at=landing.landed_at,
+        rows=landing.rows,
+        refused=len(verdict.refused),
+        rules=verdict.results["rules"],
     )

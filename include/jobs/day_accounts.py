@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from include.exchanges.base import CandleSource, TradeSource
 from include.exchanges.binance_archive.client import BinanceArchive
 from include.exchanges.binance_archive.layout import plan_files
 from include.exchanges.rows import CandleRows, join_candles, join_trades
-from include.market.candle import ABSENT_COUNT, FLOAT_COLUMNS
+from include.market.candle import ABSENT_COUNT, FLOAT_COLUMNS, FOREIGN
 from include.market.errors import FinalError
 from include.market.settings import Settings
 from include.market.span import Span
@@ -44,6 +45,20 @@ class DayTask:
 def stored(task: DayTask, timeframe: Timeframe) -> pd.DataFrame:
     """Return what the warehouse holds of the day."""
     return read_candles(task.conn, timeframe, task.instrument_id, task.day)
+
+
+def without_lent(ours: pd.DataFrame, told: pd.DataFrame) -> pd.DataFrame:
+    """Return stored candles but for those another venue stated of what the own one has lost.
+
+    Of these it has said nothing, so that it contradicts nothing. What ``told`` holds by now stays.
+    """
+    return ours[~_is_lent(ours) | ours["open_time"].isin(told["open_time"]).to_numpy()]
+
+
+def own_buckets(ours: pd.DataFrame, told: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return coarse candles of two accounts without those that rest on minutes ours was lent."""
+    lent = _is_lent(ours)
+    return ours[~lent], told[~told["open_time"].isin(ours["open_time"][lent]).to_numpy()]
 
 
 def from_rest(task: DayTask, timeframe: Timeframe) -> pd.DataFrame:
@@ -112,6 +127,11 @@ def sample_minutes(symbol: str, day: Span, minutes: int) -> Span:
     digest = hashlib.sha256(f"{symbol} {day.start_ms}".encode()).digest()
     start_ms = day.start_ms + int.from_bytes(digest[:8], "big") % places * M1.length_ms
     return Span(start_ms, start_ms + count * M1.length_ms)
+
+
+def _is_lent(ours: pd.DataFrame) -> NDArray[np.bool_]:
+    lent: NDArray[np.bool_] = (ours["flags"].to_numpy(dtype=np.int64) & FOREIGN) > 0
+    return lent
 
 
 def as_frame(rows: CandleRows) -> pd.DataFrame:

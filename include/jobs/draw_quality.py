@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -11,11 +12,18 @@ from uuid import uuid4
 from include.jobs.deliver import deliver_once
 from include.market.errors import InvalidInputError
 from include.market.settings import Settings
-from include.market.timeframe import TIMEFRAMES
+from include.market.span import Span, to_ms
+from include.market.timeframe import DAY_MS, TIMEFRAMES
 from include.notify.sender import Message, Sender
 from include.report.coverage import CoverageMap, map_coverage, newest_days
 from include.report.quality_figure import draw_quality_chart
-from include.report.quality_numbers import QualityNumbers, add_up, describe_numbers, head_tiles
+from include.report.quality_numbers import (
+    QualityNumbers,
+    add_up,
+    describe_numbers,
+    head_tiles,
+    show_age,
+)
 from include.report.quality_page import QualityPage, render_quality_page
 from include.report.quality_tables import (
     check_table,
@@ -26,6 +34,7 @@ from include.report.quality_tables import (
     outage_table,
 )
 from include.report.timelines import DayCount, Timeline, lay_out_timeline
+from include.warehouse.arrivals import Arrivals, describe_oddities, summarise_arrivals
 from include.warehouse.coverage_map import first_covered_day, read_series
 from include.warehouse.engine import Connection
 from include.warehouse.publications import is_published
@@ -49,6 +58,8 @@ PICTURE_DAYS: Final = 90
 """Days on the picture of the daily report: what is older has been told of."""
 SETTLING: Final = timedelta(minutes=10)
 """Candles younger than this are still on their way and are not shown as missing."""
+CHECKS_DAYS: Final = 30
+"""Days in which the newest run of a suite is looked for: the gate alone runs every minute."""
 REDRAW_AFTER: Final = timedelta(hours=1)
 REDRAW_HISTORY_AFTER: Final = timedelta(minutes=1)
 HISTORY_ROWS: Final = 1440
@@ -86,7 +97,8 @@ def draw_quality(
     _replace(folder / PAGE, render_quality_page(figures.page).encode())
     picture = _draw_picture(figures)
     _replace(folder / PICTURE, picture)
-    sent = not is_on_the_way(conn) and _send(conn, sender, figures, picture, at)
+    due = not is_on_the_way(conn) and not is_published(conn, _event_key(at))
+    sent = due and _send(conn, sender, figures, picture, at)
     return {"pages": 1, "instruments": len(figures.page.found.rows), "messages": int(sent)}
 
 
@@ -122,7 +134,7 @@ def _read_figures(conn: Connection, settings: Settings, at: datetime) -> _Figure
         refusals = count_refusals(conn, since=since, until=at)
         gaps, gap_count = list_open_gaps(conn)
         alarms = count_alarms(conn, since=since, until=at)
-        today = until.date()
+        today = _settled_day(at)
         yesterday = read_quality_report(
             conn, from_day=today - timedelta(days=1), to_day=today, at=until
         )
@@ -130,7 +142,7 @@ def _read_figures(conn: Connection, settings: Settings, at: datetime) -> _Figure
             gap_table(gaps, gap_count),
             outage_table(list_outages(conn, since=since, until=at)),
             drift_table(list_drifts(conn)),
-            check_table(newest_checks(conn, since=since, until=at)),
+            check_table(newest_checks(conn, since=max(since, _checked_since(at)), until=at)),
             comparison_table(list_comparisons(conn, since=since, until=at)),
             difference_table(list_differences(conn)),
         ]
@@ -173,19 +185,20 @@ def _draw_picture(figures: _Figures) -> bytes:
 def _send(
     conn: Connection, sender: Sender, figures: _Figures, picture: bytes, at: datetime
 ) -> bool:
-    day = at.astimezone(UTC).date()
+    day = _settled_day(at)
     numbers = figures.numbers
     oldest = numbers.oldest_gap
     text = [
         describe_numbers(numbers) + ".",
         _tell_yesterday(figures.yesterday),
+        _tell_arrivals(summarise_arrivals(conn, _day_before(at))),
         f"Refused rows: {numbers.refused:,}. Drift alarms: {numbers.alarms:,}. "
         f"Open gaps nobody has explained: {numbers.gaps:,}"
         + ("." if oldest is None else f", the oldest of {oldest.symbol}."),
     ]
     message = Message(
         title=f"Data quality {day}",
-        text="\n".join(text),
+        text="\n".join(line for line in text if line),
         event_key=_event_key(at),
         event_time=datetime(day.year, day.month, day.day, tzinfo=UTC),
         image=picture,
@@ -206,8 +219,37 @@ def _tell_yesterday(days: list[QualityDay]) -> str:
     )
 
 
+def _tell_arrivals(arrivals: Sequence[Arrivals]) -> str:
+    if not arrivals:
+        return ""
+    latest = max(arrivals, key=lambda one: one.lateness_p95_s)
+    return (
+        f"How they came: {describe_oddities(arrivals)}. The latest: {latest.venue} "
+        f"{latest.symbol}, 95 % within {_show_seconds(latest.lateness_p95_s)} of their end."
+    )
+
+
+def _show_seconds(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else show_age(timedelta(seconds=seconds))
+
+
+def _day_before(at: datetime) -> Span:
+    day = _settled_day(at)
+    end_ms = to_ms(datetime(day.year, day.month, day.day, tzinfo=UTC))
+    return Span(end_ms - DAY_MS, end_ms)
+
+
+def _checked_since(at: datetime) -> datetime:
+    return at - timedelta(days=CHECKS_DAYS)
+
+
+def _settled_day(at: datetime) -> date:
+    """Return the UTC day that what is drawn at ``at`` ends on: yesterday is the day before it."""
+    return (at - SETTLING).astimezone(UTC).date()
+
+
 def _event_key(at: datetime) -> str:
-    return f"quality:{at.astimezone(UTC).date()}"
+    return f"quality:{_settled_day(at)}"
 
 
 def _replace(path: Path, content: bytes) -> None:

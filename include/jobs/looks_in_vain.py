@@ -34,7 +34,7 @@ from include.warehouse.ledger import coverage
 from include.warehouse.outages import was_refused
 from include.warehouse.repairs import writes_flat_candles
 
-Outcome = Literal["in_vain", "proven", "given_up", "failed", "moved"]
+Outcome = Literal["in_vain", "proven", "given_up", "failed", "held", "moved"]
 
 
 def note_look(
@@ -75,6 +75,18 @@ def note_failure(conn: Connection, who: Explainer, gap: OpenGap, error: Exceptio
         lock_series(conn, who.dataset, [gap.instrument_id])
         outcome = _count(conn, who, gap, reason, proof)
     return "failed" if outcome == "in_vain" else outcome
+
+
+def note_held(conn: Connection, who: Explainer, gap: OpenGap) -> Outcome:
+    """Count a look whose rows landed although those of an earlier one are held back.
+
+    The absence is neither proven by it nor filled: only the next look waits longer, and one day
+    none is appointed any more.
+    """
+    with conn.transaction():
+        lock_series(conn, who.dataset, [gap.instrument_id])
+        outcome = _count(conn, who, gap, gap.reason, {**gap.proof, "held": True})
+    return "held" if outcome == "in_vain" else outcome
 
 
 def note_lent(

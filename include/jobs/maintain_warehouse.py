@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Protocol
 
-from include.jobs.deliver import deliver_once
+from include.jobs.deliver import make_known
 from include.market.settings import Settings
 from include.notify.sender import Message, Sender
 from include.warehouse.audit.finding import Finding, mark_told, open_findings
@@ -87,7 +87,8 @@ def tell_findings(conn: Connection, sender: Sender, *, at: datetime) -> int:
     untold = open_findings(conn, untold_only=True)
     if not untold:
         return 0
-    deliver_once(conn, sender, _message(untold, at), kind="audit")
+    if not make_known(conn, sender, _message(untold, at), kind="audit"):
+        return 0
     mark_told(conn, untold)
     return len(untold)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from include.jobs.explain_gaps import DATASET
@@ -33,16 +33,26 @@ def note_unasked(
     for instrument_id, spans in unasked_spans(conn, DATASET, settled).items():
         symbol = followed.get(instrument_id)
         covered = coverage(conn, DATASET, instrument_id) if symbol is not None else []
-        if symbol is None or not covered or is_filling(conn, DATASET, venue, symbol, at):
+        if symbol is None or not covered:
             continue
         hull = Span(covered[0].start_ms, covered[-1].end_ms)
+        # Before its first candle nearly every series lacks something: that asks no more questions.
+        inside = intersect_spans(spans, [hull])
+        if not inside or is_filling(conn, DATASET, venue, symbol, at):
+            continue
         under_way = spans_under_way(conn, DATASET, venue, symbol)
-        for rest in subtract_all(intersect_spans(spans, [hull]), under_way):
-            start_ms = M1.ceil_ms(rest.start_ms)
-            whole = Span(start_ms, max(start_ms, M1.floor_ms(rest.end_ms)))
-            if whole and whole.end_ms - whole.start_ms <= MOST_UNASKED_MS:
+        for whole in _whole_minutes(subtract_all(inside, under_way)):
+            if whole.end_ms - whole.start_ms <= MOST_UNASKED_MS:
                 gap = Gap(whole, "unknown", {"never_asked": True})
                 with conn.transaction():
                     note_absence(conn, DATASET, instrument_id, gap)
                 noted += 1
     return noted
+
+
+def _whole_minutes(spans: Iterable[Span]) -> Iterator[Span]:
+    for rest in spans:
+        start_ms = M1.ceil_ms(rest.start_ms)
+        whole = Span(start_ms, max(start_ms, M1.floor_ms(rest.end_ms)))
+        if whole:
+            yield whole

@@ -26,9 +26,11 @@ from include.jobs.day_accounts import (
     from_rest,
     from_stream,
     from_trades,
+    own_buckets,
     stored,
+    without_lent,
 )
-from include.jobs.deliver import deliver_once
+from include.jobs.deliver import make_known
 from include.jobs.watch_drift import settled_end_ms
 from include.market.errors import FinalError, SourceUnavailableError
 from include.market.settings import Settings
@@ -136,7 +138,8 @@ def tell_differences(conn: Connection, venue: str, sender: Sender, *, at: dateti
     untold = untold_differences(conn, venue)
     if not untold:
         return 0
-    deliver_once(conn, sender, _message(untold, at), kind="reconciliation")
+    if not make_known(conn, sender, _message(untold, at), kind="reconciliation"):
+        return 0
     with conn.transaction():
         mark_differences_told(conn, untold, at=at)
     return sum(group.count for group in untold)
@@ -174,7 +177,7 @@ def _attempt(task: DayTask, totals: dict[str, int], ask: Callable[[], T]) -> T |
 
 
 def _compare_stored(task: DayTask, rest: pd.DataFrame) -> Account:
-    found = compare_candles(stored(task, M1), rest, M1, task.day)
+    found = compare_candles(without_lent(stored(task, M1), rest), rest, M1, task.day)
     ways = candle_sources(task.conn, M1, task.instrument_id, task.day)
     return _pair(task, M1, "stored", "rest"), with_revisions(found, ways)
 
@@ -234,9 +237,8 @@ def _native_timeframes() -> list[Timeframe]:
 def _compare_native(task: DayTask, timeframe: Timeframe) -> Account | None:
     if subtract_spans(task.day, coverage(task.conn, timeframe.dataset, task.instrument_id)):
         return None
-    found = compare_candles(
-        stored(task, timeframe), from_rest(task, timeframe), timeframe, task.day
-    )
+    ours, native = own_buckets(stored(task, timeframe), from_rest(task, timeframe))
+    found = compare_candles(ours, native, timeframe, task.day)
     return _pair(task, timeframe, "stored", "native"), found
 
 

@@ -22,7 +22,7 @@ from include.jobs.ask_twice import Fetched, fetch_windows, recheck_windows
 from include.jobs.explain_gaps import DATASET, explain_venue
 from include.jobs.land_archive import ArchiveTask, holes_in_files, land_files, read_archive
 from include.jobs.land_candles import Batch, Landing, land_rows, split_batches
-from include.jobs.looks_in_vain import note_failure, note_lent, note_look
+from include.jobs.looks_in_vain import note_failure, note_held, note_lent, note_look
 from include.jobs.note_unasked import note_unasked
 from include.jobs.second_source import Lender, lending
 from include.jobs.storage import OpenPath
@@ -30,6 +30,7 @@ from include.market.errors import CandlewickError, RateLimitedError
 from include.market.settings import Settings
 from include.market.span import (
     Span,
+    intersect_spans,
     next_month_ms,
     subtract_spans,
     to_ms,
@@ -43,6 +44,7 @@ from include.warehouse.reference import instrument_ids
 from include.warehouse.repairs import (
     DueGap,
     due_gaps,
+    held_spans,
     put_off_gap,
     refused_rows,
     same_text,
@@ -96,8 +98,9 @@ def repair_venue(
     First comes what costs no request: reasons that can be told from what is stored. Then gaps that
     are due are asked for, of the archive first where its file is there. ``rows`` counts rows
     landed, ``filled`` the gaps they are for, ``in_vain`` the looks that found nothing, ``proven``
-    those that settled the matter, ``given_up`` those that were the last, ``lent`` those for which
-    the ``second`` venue had rows after enough looks at the venue itself.
+    those that settled the matter, ``given_up`` those that were the last, ``held`` the tries beside
+    an earlier one that the gate holds back, ``lent`` the gaps for which the ``second`` venue had
+    rows after enough looks at the venue itself.
     """
     venue, now_ms = source.venue.name, to_ms(at)
     recent = Span(now_ms - HORIZON_MS, now_ms)
@@ -125,6 +128,7 @@ class _SeriesRepair:
         self._conn, self._repair, self._symbol = conn, repair, symbol
         self._totals: Counter[str] = Counter()
         self._explainer = Explainer(DATASET, repair.venue, repair.target.run_id, repair.at)
+        self._held = held_spans(conn, DATASET, repair.venue, symbol)
 
     def run(self, gaps: Sequence[OpenGap]) -> Counter[str]:
         """Look for every gap, in the archive first, and return what became of them."""
@@ -242,8 +246,12 @@ class _SeriesRepair:
         return count
 
     def _expect(self, gap: OpenGap, rows: int) -> None:
-        with self._conn.transaction():
-            put_off_gap(self._conn, gap.gap_id, self._repair.at + ON_ITS_WAY)
+        if intersect_spans([gap.span], self._held):
+            # What came before was held back: as that may go on, each try waits longer.
+            self._totals[note_held(self._conn, self._explainer, gap)] += 1
+        else:
+            with self._conn.transaction():
+                put_off_gap(self._conn, gap.gap_id, self._repair.at + ON_ITS_WAY)
         self._totals.update(rows=rows, filled=1)
 
     def _borrow(self, gap: OpenGap) -> OpenGap | None:

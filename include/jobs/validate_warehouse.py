@@ -43,7 +43,7 @@ from include.warehouse.checked_rows import (
     read_stored_trades,
 )
 from include.warehouse.engine import Connection
-from include.warehouse.quality_runs import write_quality_run
+from include.warehouse.quality_runs import failing_since, write_quality_run
 
 MOST_ROWS: Final = 250_000
 """Judged in one run of a suite: a few seconds of work, a few hundred MB of memory."""
@@ -56,8 +56,9 @@ def validate_warehouse(
 
     What is judged: rows of the last ``settings.check_days`` before ``at``, whole buckets of each
     timeframe, and of instruments and channels those that hold now. Results go to
-    ``ledger.quality_run`` and to Data Docs in ``settings.quality_dir``; of a failure of severity
-    ``block`` somebody is told, once per run and dataset. Nothing stored is changed.
+    ``ledger.quality_run`` and to Data Docs in ``settings.quality_dir``; of failures of severity
+    ``block`` somebody is told when they begin, and again should they come back. Nothing stored is
+    changed.
 
     Raises:
         InvalidInputError: ``settings.quality_dir`` cannot be written.
@@ -82,7 +83,8 @@ def validate_warehouse(
             checkpoints.run(batch)
     # Told when everything is judged: a message that cannot be sent must not stop the judging.
     if failures:
-        deliver_once(conn, sender, _message(failures, at), kind="quality")
+        since = failing_since(conn, failures, at=at)
+        deliver_once(conn, sender, _message(failures, at, since), kind="quality")
     return totals
 
 
@@ -134,7 +136,7 @@ def _groups(counts: Mapping[int, int]) -> Iterator[tuple[list[int], str]]:
         yield ids, f"instruments {ids[0]} to {ids[-1]}" if len(groups) > 1 else ""
 
 
-def _message(failures: Sequence[SuiteOutcome], at: datetime) -> Message:
+def _message(failures: Sequence[SuiteOutcome], at: datetime, since: datetime) -> Message:
     lines = [
         f"{outcome.dataset}{f' ({outcome.batch})' if outcome.batch else ''}: "
         + ", ".join(
@@ -150,7 +152,7 @@ def _message(failures: Sequence[SuiteOutcome], at: datetime) -> Message:
         text="\n".join(
             [*lines[:12], "See Data quality in Airflow, or ledger.quality_result for examples."]
         )[:1800],
-        # The same trouble on the next day is the same event.
-        event_key=f"quality:{','.join(datasets)}:{','.join(rules)}"[:300],
+        # The same trouble on the next day is the same event; one that comes back is another.
+        event_key=f"quality:{since:%Y%m%dT%H%M%S}:{','.join(datasets)}:{','.join(rules)}"[:300],
         event_time=at,
     )

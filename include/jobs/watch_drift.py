@@ -10,8 +10,15 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final, TypeAlias
 
-from include.jobs.deliver import deliver_once
-from include.jobs.watch_units import UNIT_DAYS, Outcome, in_todays_units, judge_again, judge_units
+from include.jobs.deliver import make_known
+from include.jobs.watch_units import (
+    UNIT_DAYS,
+    Outcome,
+    in_todays_units,
+    judge_again,
+    judge_units,
+    own_candles,
+)
 from include.market.settings import Settings
 from include.market.span import Span, from_ms, subtract_spans, to_ms
 from include.market.timeframe import DAY_MS, M1, TIMEFRAMES, Timeframe
@@ -95,7 +102,8 @@ def tell_drifts(conn: Connection, sender: Sender, *, at: datetime) -> int:
     untold = [episode for episode in open_episodes(conn) if not episode.is_told]
     if not untold:
         return 0
-    deliver_once(conn, sender, _message(untold, at), kind="drift")
+    if not make_known(conn, sender, _message(untold, at), kind="drift"):
+        return 0
     with conn.transaction():
         mark_drift_told(conn, untold, at=at)
     return len(untold)
@@ -112,7 +120,9 @@ def _gather(
             covered = coverage(conn, timeframe.dataset, series.instrument_id)
             if subtract_spans(window, covered):
                 continue
-            frame = read_candles(conn, timeframe, series.instrument_id, plan.reach(end_ms))
+            frame = own_candles(
+                read_candles(conn, timeframe, series.instrument_id, plan.reach(end_ms))
+            )
             for one in gather_evidence(in_todays_units(frame, changes), timeframe, end_ms, plan):
                 yield series, timeframe, one
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
-from include.market.candle import PRICE_COLUMNS
+from include.market.candle import FOREIGN, PRICE_COLUMNS
 from include.market.span import Span, from_ms, subtract_spans, to_ms
 from include.market.timeframe import DAY_MS, M1
 from include.quality.unit_drift import LEAST_CANDLES, UnitDrift, find_unit_drift
@@ -80,6 +81,12 @@ def judge_again(conn: Connection, watched: Sequence[WatchedSeries]) -> Outcome:
     return outcome
 
 
+def own_candles(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return candles without those that rest on another venue's, whose volumes are its own."""
+    lent = (frame["flags"].to_numpy(dtype=np.int64) & FOREIGN) > 0
+    return frame[~lent] if lent.any() else frame
+
+
 def in_todays_units(frame: pd.DataFrame, changes: Sequence[UnitChange]) -> pd.DataFrame:
     """Return candles with what was told before declared changes of unit in the newest units."""
     for change in changes:
@@ -100,7 +107,7 @@ def _units_of(
 ) -> tuple[list[UnitDrift], int] | None:
     """Return the faults of a day's units and how many candles it has; None if nobody can tell."""
     reach = Span(day.start_ms - BEFORE_DAYS * DAY_MS, day.end_ms)
-    frame = read_candles(conn, M1, instrument_id, reach)
+    frame = own_candles(read_candles(conn, M1, instrument_id, reach))
     frame = in_todays_units(frame, unit_changes(conn, instrument_id))
     is_before = frame["open_time"] < day.start_time
     before, candles = frame[is_before], frame[~is_before]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from include.market.span import Span
@@ -37,22 +38,26 @@ class Arrivals:
 
     def as_text(self) -> str:
         """Return it in words, for a log or a report."""
-        told = {
-            "revised": self.revised,
-            "came after their gap was noted": self.repaired,
-            "sent twice": self.repeats,
-            "sent twice with other values": self.contradictions,
-            "overruled by better or newer ones": self.overruled,
-            "moved onto the grid": self.snapped,
-            "cut off by a halt": self.truncated,
-        }
-        counted = ", ".join(f"{count} {what}" for what, count in told.items() if count)
         return (
-            f"{self.venue} {self.symbol}: {self.minutes} minutes, "
-            f"{counted or 'nothing odd about them'}; half came within "
-            f"{self.lateness_median_s:.0f} s of their end, "
+            f"{self.venue} {self.symbol}: {self.minutes} minutes, {describe_oddities([self])}; "
+            f"half came within {self.lateness_median_s:.0f} s of their end, "
             f"95 % within {self.lateness_p95_s:.0f} s, all within {self.lateness_most_s:.0f} s"
         )
+
+
+def describe_oddities(arrivals: Sequence[Arrivals]) -> str:
+    """Return in words what was odd about how candles came, added up over instruments."""
+    told = {
+        "revised": sum(one.revised for one in arrivals),
+        "came after their gap was noted": sum(one.repaired for one in arrivals),
+        "sent twice": sum(one.repeats for one in arrivals),
+        "sent twice with other values": sum(one.contradictions for one in arrivals),
+        "overruled by better or newer ones": sum(one.overruled for one in arrivals),
+        "moved onto the grid": sum(one.snapped for one in arrivals),
+        "cut off by a halt": sum(one.truncated for one in arrivals),
+    }
+    counted = ", ".join(f"{count} {what}" for what, count in told.items() if count)
+    return counted or "nothing odd about them"
 
 
 def summarise_arrivals(connection: Connection, span: Span) -> list[Arrivals]:

@@ -6,9 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 
-from psycopg.types.range import Range
-
-from include.market.span import Span, to_ms
+from include.market.span import Span
 from include.market.timeframe import Timeframe
 from include.report.coverage import Series
 from include.warehouse.engine import Connection, database_errors
@@ -25,17 +23,19 @@ def read_series(
     """
     asked = {"since": since, "until": until, "datasets": [one.dataset for one in timeframes]}
     with database_errors("reading coverage"):
-        told = connection.execute(statement("report/read_minute_states"), asked).fetchall()
-        covered = connection.execute(statement("report/read_built_spans"), asked).fetchall()
+        states_of = statement("report/read_minute_states")
+        told = connection.execute(states_of, asked, binary=True).fetchall()
+        built_of = statement("report/read_built_spans")
+        covered = connection.execute(built_of, asked, binary=True).fetchall()
     labels = {timeframe.dataset: timeframe.label for timeframe in timeframes}
     built: dict[int, dict[str, list[Span]]] = defaultdict(dict)
-    for instrument_id, dataset, spans in covered:
-        built[instrument_id][labels[dataset]] = _as_spans(spans)
+    for instrument_id, dataset, starts, ends in covered:
+        built[instrument_id][labels[dataset]] = _as_spans(starts, ends)
     names: dict[int, tuple[str, str]] = {}
     states: dict[int, dict[str, list[Span]]] = defaultdict(dict)
-    for instrument_id, venue, symbol, state, spans in told:
+    for instrument_id, venue, symbol, state, starts, ends in told:
         names[instrument_id] = (venue, symbol)
-        states[instrument_id][state] = _as_spans(spans)
+        states[instrument_id][state] = _as_spans(starts, ends)
     return [
         Series(
             instrument_id=instrument_id,
@@ -54,6 +54,5 @@ def first_covered_day(connection: Connection) -> date | None:
     return found
 
 
-def _as_spans(ranges: Iterable[Range[datetime]]) -> list[Span]:
-    # They were cut to a span with two ends, so none is without one.
-    return [Span(to_ms(one.lower), to_ms(one.upper)) for one in ranges if one.lower and one.upper]
+def _as_spans(starts_ms: Iterable[int], ends_ms: Iterable[int]) -> list[Span]:
+    return [Span(start, end) for start, end in zip(starts_ms, ends_ms, strict=True)]

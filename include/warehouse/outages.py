@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 from psycopg.rows import TupleRow
 
 from include.market.span import Span, merge_spans, subtract_spans, to_ms
-from include.quality.outages import SeriesKnowledge
+from include.quality.outages import LEAST_QUIET_MS, SeriesKnowledge
 from include.warehouse.engine import Connection
 from include.warehouse.gaps import Gap, OpenGap, as_open_gap
 from include.warehouse.multiranges import as_multirange, from_multirange
@@ -72,7 +72,9 @@ def note_outage(
     for part in subtract_spans(span, [one.span for one in known]):
         beside = [one for one in known if _touch(one.span, part)]
         if beside:
-            _grow(connection, beside[0], part)
+            # What people state alone can be taken back alone.
+            by_silence = "detected" in (source, beside[0].source)
+            _grow(connection, beside[0], part, by_silence=by_silence)
         else:
             values = {
                 "venue": venue,
@@ -145,7 +147,8 @@ def asked_gaps(
     """Return the open gaps of a venue that meet ``span`` and that the venue was asked for.
 
     Unless ``unexplained_only``, those explained by silence are among them, but none that the
-    reference explains.
+    reference explains, and of the minutes without trades only those that could be something else:
+    silences of ``LEAST_QUIET_MS`` and more, and what is not expected to trade by now.
     """
     values = {
         "dataset": dataset,
@@ -153,6 +156,7 @@ def asked_gaps(
         "span_start": span.start_time,
         "span_end": span.end_time,
         "unexplained_only": unexplained_only,
+        "least_quiet": timedelta(milliseconds=LEAST_QUIET_MS),
     }
     return [as_open_gap(row) for row in connection.execute(statement("ledger/asked_gaps"), values)]
 
@@ -231,8 +235,9 @@ def _identity(outage: Outage) -> tuple[int, Span, str]:
     return outage.outage_id, outage.span, outage.source
 
 
-def _grow(connection: Connection, outage: Outage, part: Span) -> None:
+def _grow(connection: Connection, outage: Outage, part: Span, *, by_silence: bool) -> None:
     values = {
+        "grown": finite_json({"grown": True} if by_silence else {}),
         "outage_id": outage.outage_id,
         "span_start": min(outage.span, part).start_time,
         "span_end": Span(0, max(outage.span.end_ms, part.end_ms)).end_time,

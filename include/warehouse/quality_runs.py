@@ -5,12 +5,13 @@ Writing commits nothing: the caller's transaction does.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from include.quality.outcome import SEVERITIES, SuiteOutcome
 from include.warehouse.engine import Connection
 from include.warehouse.quarantine import finite_json
-from include.warehouse.statements import statement
+from include.warehouse.statements import fetch_value, statement
 
 
 def write_quality_run(
@@ -62,6 +63,28 @@ def write_quality_run(
             ],
         )
     return quality_run_id
+
+
+def failing_since(
+    connection: Connection, failures: Sequence[SuiteOutcome], *, at: datetime
+) -> datetime:
+    """Return when the newest of some troubles began: ``at``, if the run before it knew none of it.
+
+    A trouble is a rule of severity ``block`` that a dataset breaks; it lasts from the first run
+    that found it after one that did not. ``failures`` are outcomes of one checkpoint, stored
+    already.
+    """
+    troubles = sorted(
+        {(one.dataset, found.rule) for one in failures for found in one.failed("block")}
+    )
+    values = {
+        "checkpoint": failures[0].checkpoint,
+        "datasets": [dataset for dataset, _ in troubles],
+        "rules": [rule for _, rule in troubles],
+        "at": at,
+    }
+    since: datetime = fetch_value(connection, statement("ledger/failing_since"), values)
+    return since
 
 
 def prune_quality_runs(connection: Connection, *, before: datetime, batch: int = 1000) -> int:

@@ -79,6 +79,13 @@ def spans_under_way(connection: Connection, dataset: str, venue: str, symbol: st
     return from_multirange(row[0] if row else None)
 
 
+def held_spans(connection: Connection, dataset: str, venue: str, symbol: str) -> list[Span]:
+    """Return the spans of a symbol that landed and that the gate holds back."""
+    values = {"dataset": dataset, "venue": venue, "symbol": symbol}
+    row = connection.execute(statement("ledger/held_spans"), values).fetchone()
+    return from_multirange(row[0] if row else None)
+
+
 def is_filling(connection: Connection, dataset: str, venue: str, symbol: str, at: datetime) -> bool:
     """Tell whether history of a symbol landed within the hour before ``at``: more may follow."""
     values = {"dataset": dataset, "venue": venue, "symbol": symbol, "at": at}

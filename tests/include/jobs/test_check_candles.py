@@ -10,8 +10,14 @@ from typing import Any
 import pytest
 
 from include.exchanges.binance_spot.client import TRAITS
+from include.jobs.check_candles import check_landings
+from include.jobs.landed_work import plan_shards
 from include.jobs.storage import payload_sha256, write_rows
+from include.jobs.tell_news import tell_news
+from include.market.errors import SourceUnavailableError
 from include.market.span import to_ms
+from include.notify.outbox import OutboxSender
+from include.notify.sender import Message, Receipt
 from include.warehouse.engine import connect
 from include.warehouse.landing import register_landing
 from tests.support.klines import candle_rows, kline
@@ -80,3 +86,26 @@ def test_a_sound_run_is_one_row(river: River) -> None:
     assert query(river.conn, "SELECT count(*) FROM ledger.quality_result") == [(0,)]
     assert river.check() == {}
     assert query(river.conn, "SELECT count(*) FROM ledger.quality_run") == [(1,)]
+
+
+def test_a_held_batch_nobody_heard_of_is_told_later(river: River, tmp_path: Path) -> None:
+    class Deaf:
+        def send(self, message: Message) -> Receipt:
+            raise SourceUnavailableError("no route")
+
+    land(river, 0, 1, high="1.0")
+    land(river, 100, 2, high="1.0")
+    [[first, second]] = plan_shards(river.conn, state="landed")
+    check_landings(river.conn, river.open_path, river.settings, Deaf(), [first])
+    outbox = OutboxSender(tmp_path / "told")
+    check_landings(river.conn, river.open_path, river.settings, outbox, [second])
+    assert len(list((tmp_path / "told").glob("*.md"))) == 1
+    assert tell_news(river.conn, outbox, "other", at=moment(0))["held"] == 0
+    assert tell_news(river.conn, Deaf(), "binance_spot", at=moment(0))["held"] == 0
+    assert tell_news(river.conn, outbox, "binance_spot", at=moment(0))["held"] == 1
+    assert tell_news(river.conn, outbox, "binance_spot", at=moment(0))["held"] == 0
+    texts = [path.read_text() for path in sorted((tmp_path / "told").glob("*.md"))]
+    assert sum("1 of 1 rows of binance_spot BTCUSDT" in text for text in texts) == 1
+    assert sum("1 of 2 rows of binance_spot BTCUSDT" in text for text in texts) == 1
+    assert sum(f"landing_id = {first}." in text for text in texts) == 1
+    assert all("(ohlc_order: 1)" in text for text in texts)

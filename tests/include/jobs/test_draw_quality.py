@@ -82,8 +82,60 @@ def test_page_and_picture_are_drawn_and_told_of_once_a_day(
     assert "Data quality 2024-01-03" in first.read_text()
     assert "40 unexplained" in first.read_text()
     assert "Yesterday: 1,440 of 2,880 minutes stored" in first.read_text()
+    came = "How they came: nothing odd about them. The latest: binance_spot BTCUSDT, 95 % within "
+    assert came in first.read_text()
+    assert re.search(came + r"\d+ d( \d+ h)? of their end", first.read_text())
     assert first.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert second.name > first.name
+
+
+def test_what_came_odd_is_told_and_nothing_of_a_day_without_candles(
+    conn: Connection, settings: Settings
+) -> None:
+    conn.execute(
+        "UPDATE ledger.load SET observed_at = %s WHERE dataset = 'candle_1m'",
+        (START + timedelta(days=2, seconds=3),),
+    )
+    conn.execute(
+        "UPDATE market.candle_1m SET flags = 1 WHERE open_time IN (%s, %s)",
+        (START + timedelta(days=1), START + timedelta(days=2)),
+    )
+    for days in (0, 2):
+        draw(conn, settings, AT + timedelta(days=days))
+    [first, second] = sorted(Path(settings.outbox_dir).glob("*.md"))
+    # One of the two is of yesterday; 95 % of its minutes ended within the last 1,367 and 3 s.
+    line = "How they came: 1 moved onto the grid. The latest: binance_spot BTCUSDT, 95 % within "
+    assert line + "22 h 47 min of their end." in first.read_text()
+    assert "How they came" not in second.read_text()
+
+
+def test_yesterday_is_told_of_once_it_has_settled(conn: Connection, settings: Settings) -> None:
+    midnight = START + timedelta(days=2)
+    assert draw(conn, settings, midnight - timedelta(minutes=1))["messages"] == 1
+    assert draw(conn, settings, midnight + timedelta(minutes=9))["messages"] == 0
+    set_age(settings, midnight + timedelta(minutes=9), seconds=0)
+    assert not is_due(conn, settings, at=midnight + timedelta(minutes=9))
+    assert is_due(conn, settings, at=midnight + timedelta(minutes=10))
+    assert draw(conn, settings, midnight + timedelta(minutes=10))["messages"] == 1
+    [first, second] = sorted(Path(settings.outbox_dir).glob("*.md"))
+    assert "Data quality 2024-01-02" in first.read_text()
+    assert "Yesterday: 1,340 of 2,820 minutes stored" in first.read_text()
+    assert "Data quality 2024-01-03" in second.read_text()
+    assert "Yesterday: 1,440 of 2,880 minutes stored" in second.read_text()
+
+
+def test_only_checks_of_late_are_shown(conn: Connection, settings: Settings) -> None:
+    conn.execute(
+        "INSERT INTO ledger.quality_run (checkpoint, suite, dataset, batch, rows, expectations, "
+        "failed_block, failed_warn, failed_info, success, engine, run_at) SELECT 'gate', suite, "
+        "'candle_1m', '', 1, 1, 0, 0, 0, true, 'x', %s::timestamptz - age FROM (VALUES "
+        "('old_suite', interval '31 days'), ('new_suite', interval '1 day')) AS v (suite, age)",
+        (AT + timedelta(days=60),),
+    )
+    draw(conn, settings, AT + timedelta(days=60))
+    html = (Path(settings.quality_dir) / PAGE).read_text(encoding="utf-8")
+    assert "new_suite" in html
+    assert "old_suite" not in html
 
 
 def test_the_page_holds_what_the_ledger_says(conn: Connection, settings: Settings) -> None:

@@ -24,6 +24,12 @@ NOW = datetime(2026, 11, 10, 9, 17, 23, tzinfo=UTC)
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 TODAY_MS = to_ms(NOW) // DAY_MS * DAY_MS
 DAY = Span(TODAY_MS - DAY_MS, TODAY_MS)
+LENGTHS = {
+    "candle_1m": "interval '1 minute'",
+    "candle_5m": "interval '5 minutes'",
+    "candle_30m": "interval '30 minutes'",
+    "candle_4h": "interval '4 hours'",
+}
 FOUND = (
     "SELECT timeframe, left_source, right_source, kind, columns, told_at IS NOT NULL "
     "FROM ledger.reconciliation WHERE gone_at IS NULL ORDER BY open_time, timeframe"
@@ -167,6 +173,37 @@ def test_what_the_stream_told_is_compared_even_when_replaced(river: River) -> No
     assert [row[1:4] for row in river.conn.execute(FOUND).fetchall()] == [
         ("stream", "rest", "unfinished_left")
     ]
+
+
+def test_what_another_venue_lent_contradicts_the_own_one_only_where_that_speaks(
+    river: River, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lent = "volume = volume + 1, flags = flags | 16 WHERE instrument_id = 1 AND"
+    minute = "'2026-11-09 03:07Z'"
+    for table in ("candle_1m", "candle_5m", "candle_30m", "candle_4h"):
+        bucket = f"market.bucket_start({LENGTHS[table]}, {minute}::timestamptz)"
+        changed = river.conn.execute(f"UPDATE market.{table} SET {lent} open_time = {bucket}")
+        assert changed.rowcount == 1
+    first = reconcile(river)
+    # The venue has its own candle by now; of buckets nobody can tell what they ought to be.
+    assert [row[:4] for row in river.conn.execute(FOUND).fetchall()] == [
+        ("1m", "stored", "rest", "differs")
+    ]
+    assert first["compared"] == 2 * (2 * 1440 + 5 + 288 + 48 + 6) - 3
+
+    whole = river.source.candles
+
+    def lacking(*arguments: Any, **options: Any) -> Iterator[CandlePage]:
+        for page in whole(*arguments, **options):
+            kept = page.rows.take(page.rows.open_ms != DAY.start_ms + 187 * M1.length_ms)
+            yield replace(page, rows=kept)
+
+    monkeypatch.setattr(river.source, "candles", lacking)
+    river.archive = None
+    reconcile(river)
+    missing = [row[:4] for row in river.conn.execute(FOUND).fetchall()]
+    # Instrument 2 has a candle of its own there.
+    assert missing == [("1m", "stored", "rest", "missing_right")]
 
 
 def test_an_account_that_cannot_be_had_costs_no_other(

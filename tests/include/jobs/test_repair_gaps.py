@@ -12,6 +12,8 @@ import pytest
 
 from include.exchanges.base import CandlePage
 from include.exchanges.binance_archive.client import BinanceArchive
+from include.jobs import repair_gaps
+from include.jobs.ask_twice import Fetched
 from include.market.errors import DepthExhaustedError, SourceUnavailableError
 from include.market.span import Span, to_ms
 from include.market.timeframe import DAY_MS, M1
@@ -226,6 +228,41 @@ def test_rows_that_were_refused_are_not_landed_again_and_again(lab: Lab, river: 
     assert ask(river, "SELECT count(*) FROM ledger.landing") == landings + refused
     through(river, "mended")
     assert gaps(river) == []
+
+
+def test_rows_that_are_held_back_every_time_are_asked_for_ever_more_rarely(
+    lab: Lab, river: River, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.break_things(on_pages("negative_price", span=YESTERDAY, row=10, seed=3))
+    river.backfill(YESTERDAY, run_id="history")
+    through(river, "history")
+    known = gaps(river)
+    assert known
+    # The venue goes on stating what cannot be, each time in other words.
+    lab.lift()
+    asked = repair_gaps.fetch_windows
+
+    def negative(*arguments: Any) -> Fetched:
+        found = asked(*arguments)
+        return replace(found, rows=replace(found.rows, values=-found.rows.values))
+
+    monkeypatch.setattr(repair_gaps, "fetch_windows", negative)
+    monkeypatch.setattr(repair_gaps, "refused_rows", lambda *_: frozenset())
+    at = after(minutes=10)
+    first = river.repair(run_id="first", at=at)
+    assert (first["filled"], first.get("held", 0)) == (len(known), 0)
+    through(river, "first")
+    assert ask(river, "SELECT count(*) FROM ledger.landing WHERE state = 'held'") == len(known)
+    assert gaps(river) == known, "what lands is no look in vain yet"
+    at += timedelta(minutes=31)
+    assert river.repair(run_id="again", at=at)["held"] == len(known)
+    assert {attempts for _, attempts, _ in gaps(river)} == {2}
+    wait = timedelta(milliseconds=WAITS_MS[1])
+    assert "held" not in river.repair(run_id="early", at=at + wait - timedelta(seconds=1))
+    river.conn.execute("UPDATE ledger.gap SET attempts = %s", (len(WAITS_MS),))
+    assert river.repair(run_id="last", at=at + wait)["given_up"] == len(known)
+    assert {(reason, over) for reason, _, over in gaps(river)} == {("unknown", True)}
+    assert coverage(river.conn, "candle_1m", 1)[0].end_ms < YESTERDAY.end_ms, "nothing is proven"
 
 
 def test_the_very_rows_that_were_refused_prove_nothing_new(

@@ -54,10 +54,10 @@ def messages(folder: Path) -> list[str]:
 def test_an_outage_is_told_once(conn: Connection, tmp_path: Path) -> None:
     sender = OutboxSender(tmp_path)
     silence(conn, 10)
-    assert tell_news(conn, sender, NAME, at=AT) == {"outages": 1, "changes": 0}
-    assert tell_news(conn, sender, NAME, at=AT) == {"outages": 0, "changes": 0}
+    assert tell_news(conn, sender, NAME, at=AT) == {"outages": 1, "changes": 0, "held": 0}
+    assert tell_news(conn, sender, NAME, at=AT) == {"outages": 0, "changes": 0, "held": 0}
     silence(conn, 100)
-    assert tell_news(conn, sender, "other", at=AT) == {"outages": 0, "changes": 0}
+    assert tell_news(conn, sender, "other", at=AT) == {"outages": 0, "changes": 0, "held": 0}
     assert tell_news(conn, sender, NAME, at=AT)["outages"] == 1
     sent = messages(tmp_path)
     assert len(sent) == 2
@@ -84,7 +84,7 @@ def test_a_changed_answer_is_told_once_and_a_new_change_again(
     note_drift(conn, NAME, "/api/v3/klines", "maker", "added")
     note_drift(conn, NAME, "/api/v3/klines", "time", "unit")
     note_drift(conn, "other", "/api/v3/klines", "time", "unit")
-    assert tell_news(conn, sender, NAME, at=AT) == {"outages": 0, "changes": 2}
+    assert tell_news(conn, sender, NAME, at=AT) == {"outages": 0, "changes": 2, "held": 0}
     # Seen again, it is nothing new.
     note_drift(conn, NAME, "/api/v3/klines", "maker", "added")
     assert tell_news(conn, sender, NAME, at=AT)["changes"] == 0
@@ -100,9 +100,9 @@ def test_a_changed_answer_is_told_once_and_a_new_change_again(
 def test_what_could_not_be_sent_is_told_by_the_next_run(conn: Connection, tmp_path: Path) -> None:
     silence(conn, 10)
     note_drift(conn, NAME, "/x", "new", "added")
-    assert tell_news(conn, Deaf(), NAME, at=AT) == {"outages": 0, "changes": 0}
+    assert tell_news(conn, Deaf(), NAME, at=AT) == {"outages": 0, "changes": 0, "held": 0}
     told = tell_news(conn, OutboxSender(tmp_path), NAME, at=AT)
-    assert told == {"outages": 1, "changes": 1}
+    assert told == {"outages": 1, "changes": 1, "held": 0}
 
 
 def test_of_very_many_the_first_are_shown_and_the_rest_counted(

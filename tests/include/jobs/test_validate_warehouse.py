@@ -142,6 +142,29 @@ def test_faults_of_stored_rows_are_found_kept_and_told_once(
     assert len(checked.failures()) == 10
 
 
+def test_a_fault_that_comes_back_is_told_again(checked: Checked, warehouse_dsn: str) -> None:
+    def shift(by: float) -> None:
+        with psycopg.connect(warehouse_dsn) as hand:
+            hand.execute("UPDATE market.candle_4h SET high = high + %s, low = low + 0", [by])
+
+    shift(8)
+    for hour in range(2):
+        checked.check(at=AT + timedelta(hours=hour))
+    assert len(checked.told()) == 1
+    shift(-8)
+    checked.check(at=AT + timedelta(hours=2))
+    assert len(checked.told()) == 1
+    shift(8)
+    for hour in range(3, 5):
+        checked.check(at=AT + timedelta(hours=hour))
+    assert len(checked.told()) == 2
+    # A second one beside the first is news; the first one alone again is none of both.
+    with psycopg.connect(warehouse_dsn) as hand:
+        hand.execute("UPDATE market.candle_30m SET high = high + 8")
+    checked.check(at=AT + timedelta(hours=5))
+    assert len(checked.told()) == 3
+
+
 def test_children_on_their_way_are_no_contradiction(checked: Checked) -> None:
     revised = sound(DAY).iloc[[17]].assign(high=200.0)
     load_frame(checked.owner, revised, minutes(17, 18), path="file:///landing/later.parquet")

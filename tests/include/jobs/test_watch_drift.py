@@ -15,6 +15,7 @@ import pytest
 from include.jobs.cascade import cascade_changes
 from include.jobs.fit_channels import fit_changed
 from include.jobs.watch_drift import settled_end_ms, watch_drift
+from include.market.candle import FOREIGN
 from include.market.settings import Settings
 from include.market.span import Span
 from include.market.timeframe import CASCADE, DAY_MS, H4
@@ -181,6 +182,20 @@ def test_another_unit_declines_the_channel_until_it_is_declared(
         conn, "SELECT measure FROM ledger.drift_verdict WHERE kind = 'distribution' AND alarm"
     )
     assert quiet == []
+
+
+def test_what_another_venue_lent_is_no_drift(conn: Connection, tmp_path: Path) -> None:
+    frame = market(6)
+    lent = np.arange(len(frame)) >= 10 * MINUTES + 40
+    swollen = {
+        name: np.where(lent, frame[name] * 1000, frame[name])
+        for name in ("volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume")
+    }
+    store(conn, frame.assign(**swollen, flags=np.where(lent, FOREIGN, 0)))
+    found = watch_drift(conn, SETTINGS, OutboxSender(tmp_path), at=AT)
+    assert (found["drifts"], found["told"]) == (0, 0)
+    judged = query(conn, "SELECT max(window_end), min(candles) FROM ledger.drift_verdict")
+    assert judged == [(START + timedelta(days=11), 40)], "its own forty minutes are"
 
 
 def test_what_is_not_proven_loaded_is_not_judged(conn: Connection, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from include.market.candle import SNAPPED, TRUNCATED
-from include.warehouse.arrivals import summarise_arrivals
+from include.warehouse.arrivals import describe_oddities, summarise_arrivals
 from include.warehouse.engine import Connection
 from tests.support.warehouse import load_frame, minutes, moment, query, seed_reference, walk
 
@@ -43,6 +43,18 @@ def test_what_came_is_counted_and_told(connection: Connection) -> None:
     assert (half.minutes, half.revised, half.repaired, half.repeats) == (11, 2, 0, 0)
     said = found.as_text()
     assert "60 minutes, 3 revised, 3 came after their gap was noted, 3 sent twice, 2 sent" in said
+
+
+def test_what_was_refused_under_an_older_name_is_counted(connection: Connection) -> None:
+    seed_reference(connection)
+    load_frame(connection, walk(60), minutes(0, 60), path="a")
+    connection.execute(QUARANTINED, (moment(5), "duplicate_row"))
+    connection.execute(QUARANTINED, (None, "duplicate_row"))
+    connection.execute("UPDATE market.instrument SET symbol = 'NEWUSDT' WHERE symbol = 'BTCUSDT'")
+    found = summarise_arrivals(connection, minutes(0, 60))
+    assert [(one.symbol, one.repeats) for one in found] == [("NEWUSDT", 1)]
+    assert describe_oddities([*found, *found]) == "2 sent twice"
+    assert describe_oddities([]) == "nothing odd about them"
 
 
 def test_lateness_is_that_of_the_first_word(connection: Connection) -> None:

@@ -1,6 +1,6 @@
 -- Tells, per instrument, how the 1m candles of a span came: when, how often, how often otherwise.
 -- Leans on the candles' primary key and months, candle_revision_pkey, change_by_xid and
--- quarantine_rule; reads the months of the span.
+-- quarantine_told_at; reads the months of the span.
 WITH stored AS (
     SELECT
         candle.instrument_id,
@@ -46,18 +46,24 @@ repaired AS (
 
 refused AS (
     SELECT
-        venue,
-        symbol,
-        count(*) FILTER (WHERE rule = 'duplicate_row') AS repeats,
-        count(*) FILTER (WHERE rule = 'duplicate_key') AS contradictions,
-        count(*) FILTER (WHERE rule IN ('superseded', 'outranked')) AS overruled
-    FROM ledger.quarantine
+        alias.instrument_id,
+        count(*) FILTER (WHERE lost.rule = 'duplicate_row') AS repeats,
+        count(*) FILTER (WHERE lost.rule = 'duplicate_key') AS contradictions,
+        count(*) FILTER (WHERE lost.rule IN ('superseded', 'outranked')) AS overruled
+    FROM ledger.quarantine AS lost
+    INNER JOIN market.venue AS venue ON lost.venue = venue.name
+    INNER JOIN market.instrument_alias AS alias
+        ON
+            venue.venue_id = alias.venue_id
+            AND lost.symbol = alias.symbol
+            AND alias.valid_during @> lost.open_time
     WHERE
-        dataset = 'candle_1m'
-        AND open_time >= %(span_start)s
-        AND open_time < %(span_end)s
-        AND rule IN ('duplicate_row', 'duplicate_key', 'superseded', 'outranked')
-    GROUP BY venue, symbol
+        lost.dataset = 'candle_1m'
+        AND lost.open_time IS NOT NULL
+        AND coalesce(lost.open_time, lost.recorded_at) >= %(span_start)s
+        AND coalesce(lost.open_time, lost.recorded_at) < %(span_end)s
+        AND lost.rule IN ('duplicate_row', 'duplicate_key', 'superseded', 'outranked')
+    GROUP BY alias.instrument_id
 )
 
 SELECT
@@ -76,5 +82,5 @@ FROM stored
 INNER JOIN market.instrument AS instrument ON stored.instrument_id = instrument.instrument_id
 INNER JOIN market.venue AS venue ON instrument.venue_id = venue.venue_id
 LEFT JOIN repaired ON stored.instrument_id = repaired.instrument_id
-LEFT JOIN refused ON venue.name = refused.venue AND instrument.symbol = refused.symbol
+LEFT JOIN refused ON stored.instrument_id = refused.instrument_id
 ORDER BY venue.name, instrument.symbol

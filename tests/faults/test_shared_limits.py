@@ -30,8 +30,8 @@ from tests.support.simulator import ROOT, run_simulator
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 WEIGHT_LIMIT = 400
 WEIGHTS = {"/api/v3/ping": 1, "/api/v3/klines": 2, "/api/v3/time": 1, "/api/v3/exchangeInfo": 20}
-UNDER_WAY = 4
-"""Of each of the two others: a request sent already, and one granted while the word was written."""
+UNDER_WAY = 2
+"""Of each of the two others: the request that was granted before the word was written down."""
 PLENTY = {"scope": "binance_spot", "weight": 10**9}
 
 
@@ -62,13 +62,12 @@ def river(open_river: Open, lab: Lab) -> River:
     return river
 
 
-def asked_after(river: River, instant: str, hits: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def asked_after(
+    said: list[dict[str, Any]], wish: str, hits: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """Return the hits since the venue's wish was known to all: written down in the warehouse."""
-    row = river.conn.execute(
-        f"SELECT extract(epoch FROM {instant})::float8 * 1000 FROM ledger.rate_budget"
-    ).fetchone()
-    assert row is not None
-    return [hit for hit in hits if hit["time_ms"] > row[0]]
+    known_s = min(one[wish] for one in said if one[wish] is not None)
+    return [hit for hit in hits if hit["time_ms"] > known_s * 1000]
 
 
 def work_together(river: River, folder: Path, run_id: str, **changes: Any) -> list[dict[str, Any]]:
@@ -94,7 +93,7 @@ def work_together(river: River, folder: Path, run_id: str, **changes: Any) -> li
         process.stdin.flush()
     said = []
     for process in started:
-        out, complaint = process.communicate(timeout=120)
+        out, complaint = process.communicate(timeout=600)
         assert process.returncode == 0, complaint.decode()
         said.append(json.loads(out))
     return said
@@ -108,7 +107,7 @@ def test_r01_a_pause_that_one_process_is_asked_for_is_kept_by_all(
     assert [one["rows"] for one in said] == [480, 480, 480]
     hits = lab.hits()
     broken = [hit for hit in hits if hit["pause_age_ms"] is not None]
-    assert len(asked_after(river, "paused_until - interval '2 s'", broken)) <= UNDER_WAY
+    assert len(asked_after(said, "paused_s", broken)) <= UNDER_WAY
     assert [hit["status"] for hit in hits].count(429) == 1
     settle(river, run_id="one")
     assert_complete(river)
@@ -123,7 +122,7 @@ def test_r03_a_ban_that_one_process_meets_is_kept_by_all_and_by_their_successors
     assert sum(one["is_new"] for one in said) == 1
     asked = len(lab.hits())
     broken = [hit for hit in lab.hits() if hit["during_ban"]]
-    assert len(asked_after(river, "banned_since", broken)) <= UNDER_WAY
+    assert len(asked_after(said, "banned_s", broken)) <= UNDER_WAY
     # Nobody of before is left; the ban is. It was told once, by whom it met first.
     again = work_together(river, tmp_path, "two")
     assert [(one["ended"], one["is_new"]) for one in again] == [("banned", False)] * 3
@@ -164,5 +163,6 @@ def test_r01_three_processes_and_a_stranger_stay_below_the_venues_limit(
     minutes: Counter[int] = Counter()
     for hit in hits:
         minutes[hit["time_ms"] // 60_000] += WEIGHTS[hit["path"]]
-    # The stranger was unknown to the first request of each process only.
+    # Unknown to the first request of each process was the stranger only; and one request of each
+    # may be under way when a minute ends.
     assert max(minutes.values()) <= WEIGHT_LIMIT * 0.8 + 2 * len(SYMBOLS)

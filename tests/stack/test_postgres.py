@@ -15,7 +15,7 @@ import pytest
 
 from include.market.errors import InvalidInputError
 from stack.postgres import EmbeddedPostgres
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +221,7 @@ def test_the_server_dies_with_the_process_that_started_it(folder: Path) -> None:
     server = EmbeddedPostgres(folder / "data", port, durable=False)
     process = server.running_process()
     if process is not None:
-        process.wait(timeout=30)
+        process.wait(timeout=300)
     assert server.running_process() is None
 
 

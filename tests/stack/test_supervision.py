@@ -19,7 +19,7 @@ from stack.launch import end_leftovers
 from stack.layout import Layout, StackRecord, save_record
 from stack.parts import AIRFLOW_PARTS, cluster, parts_of
 from stack.processes import PART_MARK, STATE_MARK, find_process
-from tests.support.postgres import free_port
+from tests.support.ports import free_ports
 
 RECORD = StackRecord(
     source="simulator", port=18080, days=3, instruments="", seed=7, symbols=("BTCUSDT",)
@@ -82,7 +82,7 @@ def layout() -> Iterator[Layout]:
     layout = Layout(folder / "state")
     layout.make_folders()
     ensure_keys(layout)
-    record = save_record(layout, RECORD.with_changes(port=free_port()))
+    record = save_record(layout, RECORD.with_changes(port=free_ports(2)))
     cluster(layout, record).initialise()
     supervision.start_supervisor(layout, record, os.environ)
     try:
@@ -96,8 +96,17 @@ def postgres_of(layout: Layout) -> psutil.Process | None:
     return cluster(layout, RECORD).running_process()
 
 
+def is_ready(layout: Layout) -> bool:
+    """Tell whether the server says in its lock file that it takes logins."""
+    try:
+        lock = (cluster(layout, RECORD).data_dir / "postmaster.pid").read_text()
+    except FileNotFoundError:
+        return False
+    return lock.rstrip().endswith("ready")
+
+
 def wait_for(question: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not question():
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -118,8 +127,7 @@ def test_a_killed_part_heals_and_a_killed_supervisor_leaves_nothing(layout: Layo
     wait_for(lambda: postgres_of(layout) not in (None, first))
     # A server that starts beside the last of its predecessor's processes gives up, and is started
     # again: only one that answers stays.
-    lock = cluster(layout, RECORD).data_dir / "postmaster.pid"
-    wait_for(lambda: lock.exists() and lock.read_text().rstrip().endswith("ready"))
+    wait_for(lambda: is_ready(layout))
 
     second, supervisor = postgres_of(layout), supervision.supervisor_process(layout)
     assert second is not None
@@ -153,7 +161,7 @@ def test_a_starting_part_ends_what_its_earlier_life_left(tmp_path: Path) -> None
     other = subprocess.Popen(["sleep", "600"], env={**marks, PART_MARK: "triggerer"})
     try:
         end_leftovers(Layout(tmp_path), RECORD, "scheduler")
-        assert leftover.wait(timeout=10) == -9
+        assert leftover.wait(timeout=300) == -9
         assert other.poll() is None
     finally:
         for process in (leftover, other):

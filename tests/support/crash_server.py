@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
-from include.market.errors import SourceUnavailableError
 from include.warehouse.migrate import upgrade
 from stack.postgres import EmbeddedPostgres
-from tests.support.postgres import OWNER, OWNER_PASSWORD, free_port, owner_dsn
+from stack.processes import wait_gone
+from tests.support.ports import free_port
+from tests.support.postgres import OWNER, OWNER_PASSWORD, owner_dsn
 
 DATABASE = "warehouse"
+LONGEST_S = 300.0
+"""Far beyond what any step takes on any machine: reached only when it never comes."""
 
 
 class CrashServer:
@@ -33,29 +37,25 @@ class CrashServer:
         """Kill -9 the server with all its processes: the power is gone."""
         postmaster = self.server.running_process()
         assert postmaster is not None
-        family = [postmaster, *postmaster.children(recursive=True)]
+        # Halted first: it starts no other between our look and the blow.
+        postmaster.suspend()
+        wait_until(lambda: postmaster.status() == psutil.STATUS_STOPPED, "the server to halt")
+        family = [*postmaster.children(recursive=True), postmaster]
         for process in family:
-            try:
+            with suppress(psutil.NoSuchProcess):
                 process.kill()
-            except psutil.NoSuchProcess:
-                continue
-        psutil.wait_procs(family[1:], timeout=10)
+        assert wait_gone(family, LONGEST_S) == []
         self.server.stop()
 
     def restart(self) -> None:
         """Start again and wait until it has recovered."""
-        for _ in range(20):
-            try:
-                return self.server.start()
-            except SourceUnavailableError:
-                # A process of the old server may still be going; the new one refuses until then.
-                self.server.stop()
-        return self.server.start()
+        self.server.start()
 
     def kill_backend(self, application: str) -> bool:
         """Kill -9 one session of ``application``: the server restarts by itself. Tell if any.
 
         A session may end between the answer of the server and the blow: then another is struck.
+        Returns when the server has done what follows from it, and answers again.
         """
         with self.server.connect() as connection:
             found = connection.execute(
@@ -63,11 +63,23 @@ class CrashServer:
             ).fetchall()
         for (pid,) in found:
             try:
-                psutil.Process(pid).kill()
+                victim = psutil.Process(pid)
+                victim.kill()
             except psutil.NoSuchProcess:
                 continue
+            # Until its parent has buried it a new session may begin, and be ended a moment later.
+            wait_until(lambda one=victim: not one.is_running(), "the server to bury its session")
+            self.server.wait_ready(LONGEST_S)
             return True
         return False
+
+
+def wait_until(done: Callable[[], bool], what: str) -> None:
+    """Return once ``done`` is true; only what never happens takes the longest wait."""
+    deadline = time.monotonic() + LONGEST_S
+    while not done():
+        assert time.monotonic() < deadline, f"waited {LONGEST_S:g} s for {what}"
+        time.sleep(0.002)
 
 
 @contextmanager

@@ -82,7 +82,7 @@ class Lab:
 
     def wait_until_done(self) -> list[dict[str, Any]]:
         """Return the requests once the answers of all have ended, one way or the other."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 300
         while any(hit["done_ms"] is None for hit in self.hits()):
             assert time.monotonic() < deadline, "an answer never ended"
             time.sleep(0.05)

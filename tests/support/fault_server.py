@@ -137,8 +137,8 @@ class FaultServer:
             return _read(client, most_bytes)
 
     def connect(self) -> socket.socket:
-        """Return a connection that gives up after ten silent seconds."""
-        return socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        """Return a connection that gives up after five silent minutes."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=300)
 
     @staticmethod
     def request(target: str, method: str = "GET", body: bytes = b"") -> bytes:
@@ -192,7 +192,7 @@ def run_fault_server() -> Iterator[FaultServer]:
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        assert ready.wait(10)
+        assert ready.wait(300)
         yield FaultServer(ports[0], stage)
     finally:
         loop.call_soon_threadsafe(loop.stop)

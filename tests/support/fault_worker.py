@@ -1,7 +1,7 @@
 """One of several processes that backfill under a shared budget: ``-m tests.support.fault_worker``.
 
 Takes one JSON argument, says ``ready``, waits for a line, works, and prints one JSON line: how many
-rows came, and what ended it, if something did.
+rows came, what ended it, if something did, and when it had told the others of a refusal.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from include.market.span import Span
 from include.market.universe import Universe
 from include.notify.outbox import OutboxSender
 from include.warehouse.engine import connect
-from include.warehouse.rate_governor import WarehouseGovernor
+from tests.support.telling_governor import TellingGovernor
 
 
-def work(task: dict[str, Any], governor: WarehouseGovernor) -> dict[str, Any]:
+def work(task: dict[str, Any], governor: TellingGovernor) -> dict[str, Any]:
     """Backfill one instrument, as a task does; a ban is told to whoever listens."""
     folder = Path(task["folder"])
     settings = Settings(landing_url=str(folder / "landing"), page_limit=task["page_limit"])
@@ -52,10 +52,10 @@ def main(text: str) -> None:
     task = json.loads(text)
     limit = RateLimit(**task["limit"])
     options = {"longest_wait_s": task["longest_wait_s"]}
-    with closing(WarehouseGovernor(task["dsn"], limit, **options)) as governor:
+    with closing(TellingGovernor(task["dsn"], limit, **options)) as governor:
         print("ready", flush=True)
         sys.stdin.readline()
-        print(json.dumps(work(task, governor)), flush=True)
+        print(json.dumps(work(task, governor) | governor.told()), flush=True)
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def ask_truth(venue_url: str, venue: str, symbol: str, span: Span) -> Truth:
         f"venue={side}&symbol={symbol.replace('/', '')}&interval=1m"
         f"&startTime={span.start_ms}&endTime={span.end_ms}"
     )
-    with urllib.request.urlopen(f"{venue_url}/sim/truth/candles?{query}", timeout=60) as answer:  # noqa: S310
+    with urllib.request.urlopen(f"{venue_url}/sim/truth/candles?{query}", timeout=300) as answer:  # noqa: S310
         told = json.load(answer)
     candles = {row[0]: _values(row) for row in told["rows"] if row[0] % MINUTE_MS == 0}
     for row in told["rows"]:
@@ -349,7 +349,7 @@ def venue_klines(venue_url: str, symbol: str, span: Span) -> list[list[Any]]:
     while cursor_ms < span.end_ms:
         bounds = f"startTime={cursor_ms}&endTime={span.end_ms - 1}&limit=1000"
         query = f"symbol={symbol}&interval=1m&{bounds}"
-        with urllib.request.urlopen(f"{venue_url}/api/v3/klines?{query}", timeout=30) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{venue_url}/api/v3/klines?{query}", timeout=300) as answer:  # noqa: S310
             page = json.load(answer)
         if not page:
             break

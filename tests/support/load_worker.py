@@ -26,6 +26,7 @@ from include.jobs.load_warehouse import load_landings
 from include.market.errors import RetryableError, StaleFenceError
 from include.warehouse import bulk_plan
 from include.warehouse.engine import connect
+from stack.processes import find_process
 
 ROOT = Path(__file__).parents[2]
 
@@ -119,7 +120,9 @@ class Workers:
             cwd=ROOT,
         )
 
-    def start(self, groups: Sequence[Sequence[int]], *, run_id: str, patience_s: float = 60) -> int:
+    def start(
+        self, groups: Sequence[Sequence[int]], *, run_id: str, patience_s: float = 600
+    ) -> int:
         """Start one worker on groups of landings; return its pid."""
         assert self._program.stdin is not None
         task = self._task | {"groups": groups, "run_id": run_id, "patience_s": patience_s}
@@ -144,6 +147,10 @@ class Workers:
         while self._alive:
             self._ended(self._read(), killed=True)
         return len(pids)
+
+    def at_work(self) -> bool:
+        """Tell whether any worker has not ended yet."""
+        return any(find_process(pid) is not None for pid in self._alive)
 
     def wait(self) -> None:
         """Return when every worker is through; none may fail."""

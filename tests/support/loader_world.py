@@ -47,7 +47,7 @@ def land(
     return landing
 
 
-def wait_until_gone(connection: Connection, application: str, *, within_s: float = 20) -> None:
+def wait_until_gone(connection: Connection, application: str, *, within_s: float = 300) -> None:
     """Return once the server serves no session called ``application`` in this database.
 
     Only then is it decided what became of the work of a connection that broke.

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -18,19 +17,13 @@ from psycopg import sql
 
 from include.warehouse.roles import LOADER_LOGIN, READER_LOGIN
 from stack.postgres import EmbeddedPostgres
+from tests.support.ports import free_port
 
 OWNER = "candlewick"
 OWNER_PASSWORD = "test-only"
 LOADER_PASSWORD = "test-only-loader"
 READER_PASSWORD = "test-only-reader"
 TEMPLATE = "warehouse_template"
-
-
-def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def owner_dsn(server: EmbeddedPostgres, database: str) -> str:
@@ -61,6 +54,16 @@ def drop_database(server: EmbeddedPostgres, name: str) -> None:
         )
 
 
+def keep_still(server: EmbeddedPostgres) -> None:
+    """Let nothing happen in the databases but what a test does.
+
+    Autovacuum would take its locks, and make its marks on pages, at moments nobody chose.
+    """
+    with server.connect() as connection:
+        connection.execute("alter system set autovacuum = off")
+        connection.execute("select pg_reload_conf()")
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[EmbeddedPostgres]:
     """Run one fast, throw-away server; ``.dsn(database)`` is the superuser's URL."""
@@ -68,6 +71,7 @@ def postgres_server() -> Iterator[EmbeddedPostgres]:
     server = EmbeddedPostgres(folder / "data", free_port(), durable=False)
     try:
         server.start()
+        keep_still(server)
         server.ensure_database("postgres", OWNER, OWNER_PASSWORD)
         server.ensure_logins(loader_password=LOADER_PASSWORD, reader_password=READER_PASSWORD)
         yield server

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,16 +28,16 @@ def run_simulator(*arguments: str) -> Iterator[str]:
         yield url
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=300)
 
 
 def _wait(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         assert process.poll() is None, "the simulator ended before it answered"
         try:
-            with urllib.request.urlopen(f"{url}/api/v3/ping", timeout=2):  # noqa: S310
+            with urllib.request.urlopen(f"{url}/api/v3/ping", timeout=60):  # noqa: S310
                 return
         except (urllib.error.URLError, TimeoutError):
             time.sleep(0.05)
-    raise AssertionError("the simulator did not answer in a minute")
+    raise AssertionError("the simulator did not answer in five minutes")

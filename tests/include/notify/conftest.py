@@ -68,7 +68,7 @@ class FakeDiscord:
         )
         reply = self.replies[min(len(self.received), len(self.replies)) - 1]
         if reply.act == "hang":
-            self.over.wait(20)
+            self.over.wait(300)
         if reply.act in ("hang", "close"):
             handler.close_connection = True
             return
@@ -81,7 +81,7 @@ class FakeDiscord:
             handler.wfile.write(reply.body)
         if reply.act == "stall":
             handler.wfile.flush()
-            self.over.wait(20)
+            self.over.wait(300)
 
 
 def read_parts(headers: Any, body: bytes) -> dict[str, tuple[str | None, bytes]]:
@@ -121,7 +121,7 @@ def make_sender(discord: FakeDiscord, pauses: list[float]) -> Callable[..., Disc
             TOKEN,
             discord.url,
             allow_loopback=True,
-            limits=SendLimits(**{"timeout_s": 5.0, **limits}),
+            limits=SendLimits(**{"timeout_s": 30.0, **limits}),
             sleep=pauses.append,
         )
 

@@ -43,12 +43,12 @@ def test_the_program_serves_quietly_and_stops_on_sigterm(
     running: tuple[subprocess.Popen[str], str],
 ) -> None:
     process, address = running
-    with urllib.request.urlopen(f"{address}/sim/info", timeout=20) as response:  # noqa: S310
+    with urllib.request.urlopen(f"{address}/sim/info", timeout=300) as response:  # noqa: S310
         info = json.loads(response.read())
     assert info["symbols"] == ["BTCUSDT"]
     assert info["clock"] == "frozen:1750000000000"
     process.send_signal(signal.SIGTERM)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=300)
     assert (process.returncode, output, errors) == (0, "", "")
 
 

@@ -151,7 +151,7 @@ def test_ccxt_pro_watches_candles_that_become_the_truth(
         try:
             seen: dict[int, list[float]] = {}
             while len(seen) < 4:
-                for row in await asyncio.wait_for(exchange.watch_ohlcv(pair, "1m"), 30):
+                for row in await asyncio.wait_for(exchange.watch_ohlcv(pair, "1m"), 300):
                     seen[row[0]] = row
             return [seen[open_ms] for open_ms in sorted(seen)]
         finally:
@@ -258,7 +258,7 @@ def watch_sdk(client: Any, subscribe: str, **wanted: Any) -> list[Any]:
         try:
             stream = await getattr(connection, subscribe)(**wanted)
             stream.on("message", keep)
-            await asyncio.wait_for(enough.wait(), 20)
+            await asyncio.wait_for(enough.wait(), 300)
             await stream.unsubscribe()
         finally:
             await connection.close_connection(close_session=True)

@@ -22,8 +22,8 @@ def test_shutdown_is_announced_on_every_connection(venue: Venue) -> None:
             closing = asyncio.create_task(server.close())
             seen: list[Any] = []
             for socket in (raw, combined):
-                seen.append(json.loads(await socket.receive_str(timeout=5)))
-                assert (await socket.receive(timeout=5)).type is WSMsgType.CLOSE
+                seen.append(json.loads(await socket.receive_str(timeout=60)))
+                assert (await socket.receive(timeout=60)).type is WSMsgType.CLOSE
                 assert socket.close_code == 1001
             await closing
             return seen

@@ -192,7 +192,7 @@ def test_a_builder_that_dies_leaves_nothing_to_be_seen_and_the_next_one_sweeps(
 
     def killed(*arguments: Any, **named: Any) -> Any:
         found = genuine(*arguments, **named)
-        query(killer, "SELECT pg_terminate_backend(%s, 5000)", victim.info.backend_pid)
+        query(killer, "SELECT pg_terminate_backend(%s, 60000)", victim.info.backend_pid)
         return found
 
     one = week_member(connection)
@@ -251,7 +251,7 @@ def test_a_month_attached_while_a_sweep_is_under_way_is_not_swept(
         query(builder, attach, nest, START)
         builder.close()
         reader.rollback()
-        sweep.result(timeout=30)
+        sweep.result(timeout=300)
     assert query(connection, NESTS) == []
     assert query(connection, "SELECT to_regclass('market.candle_1m_2024_01')::oid") == [(nest,)]
 

@@ -17,7 +17,7 @@ from include.market.errors import (
     SourceUnavailableError,
 )
 from include.warehouse.engine import Connection, begin_own_transaction, connect, database_errors
-from tests.support.postgres import free_port
+from tests.support.ports import free_port
 from tests.support.warehouse import query
 
 

@@ -149,7 +149,7 @@ def test_a_load_counts_from_the_instant_it_has_its_locks(
             assert not load.done()
         [(before,)] = query(watcher, "SELECT clock_timestamp()")
         holder.commit()
-        load.result(timeout=60)
+        load.result(timeout=300)
     assert query(connection, "SELECT min(recorded_at) > %s FROM market.candle_1m", before) == [
         (True,)
     ]

@@ -60,7 +60,7 @@ def test_four_upgrades_at_once_all_succeed_and_run_each_migration_once(empty_dsn
     others = [subprocess.Popen([sys.executable, "-c", program], cwd=ROOT) for _ in range(2)]
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(upgrade, [empty_dsn] * 2))
-    assert [other.wait(timeout=120) for other in others] == [0, 0]
+    assert [other.wait(timeout=600) for other in others] == [0, 0]
     with psycopg.connect(empty_dsn) as connection:
         assert connection.execute("SELECT * FROM ledger.schema_version").fetchall() == [(HEAD,)]
 

@@ -98,7 +98,7 @@ def test_the_program_serves_a_scenario(address: str) -> None:
     statuses = []
     for _ in range(3):
         with pytest.raises(urllib.error.HTTPError) as caught:
-            urllib.request.urlopen(address + KLINES, timeout=20)  # noqa: S310
+            urllib.request.urlopen(address + KLINES, timeout=300)  # noqa: S310
         statuses.append((caught.value.code, caught.value.headers["Retry-After"]))
         caught.value.close()
     assert statuses == [(429, "1")] * 3
@@ -109,5 +109,5 @@ def test_the_program_serves_a_scenario(address: str) -> None:
 
 
 def _get(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=20) as response:  # noqa: S310
+    with urllib.request.urlopen(url, timeout=300) as response:  # noqa: S310
         return json.loads(response.read())

@@ -32,7 +32,7 @@ def test_truncated_chunked_never_ends_its_chunks(server: FaultServer) -> None:
     reply = server.ask(KLINES)
     assert reply.headers["transfer-encoding"] == "chunked"
     assert reply.body == f"{KEPT:x}\r\n".encode() + CLEAN[:KEPT] + b"\r\n40\r\n["
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
     connection.request("GET", KLINES)
     with pytest.raises(http.client.IncompleteRead):
         connection.getresponse().read()
@@ -56,17 +56,17 @@ def test_cut_invalid_json_has_no_frame_and_no_sense(server: FaultServer) -> None
 
 
 def test_slow_loris_sends_a_byte_at_a_time(server: FaultServer) -> None:
-    server.on({"fault": "slow_loris", "gap_s": 0.01, "max_s": 0.3})
+    server.on({"fault": "slow_loris", "gap_s": 0.05, "max_s": 0.5})
     with server.connect() as client:
         client.sendall(server.request(KLINES))
-        seen = b""
-        sizes = []
+        chunks = []
         while chunk := client.recv(1000):
-            seen += chunk
-            sizes.append(len(chunk))
-    assert b"HTTP/1.1 200 OK\r\n".startswith(seen[:17])
-    assert 3 <= len(seen) <= 60
-    assert sum(sizes) / len(sizes) < 4
+            chunks.append(chunk)
+    seen = b"".join(chunks)
+    assert b"HTTP/1.1 200 OK\r\n".startswith(seen)
+    # There is a gap after each byte; whoever reads late finds several at once.
+    assert 1 <= len(seen) <= 11
+    assert 1 in [len(chunk) for chunk in chunks]
 
 
 def test_silent_sends_nothing_and_then_closes(server: FaultServer) -> None:
@@ -92,7 +92,7 @@ def test_slow_faults_block_nobody_and_end_with_their_client(server: FaultServer)
 
 def _wait_until(is_so: object, server: FaultServer) -> None:
     assert callable(is_so)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 300
     while not is_so():
         assert time.monotonic() < deadline, server.hits()
         time.sleep(0.02)
@@ -112,6 +112,8 @@ def test_an_endless_body_goes_on_and_holds_little(server: FaultServer) -> None:
     assert reply.headers["transfer-encoding"] == "chunked"
     with server.connect() as unread:
         unread.sendall(server.request(KLINES))
+        assert unread.recv(1)
+        # It writes on until nothing more fits.
         time.sleep(0.3)
         assert server.ask("/sim/faults").status == 200
     _wait_until(lambda: all(hit["done_ms"] for hit in server.hits()), server)
@@ -135,7 +137,7 @@ def test_tls_garbage_is_an_alert(server: FaultServer) -> None:
 
 def test_a_damaged_connection_is_not_used_again(server: FaultServer) -> None:
     server.on({"fault": "truncated_length"})
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=300) as client:
         client.sendall(f"GET {KLINES} HTTP/1.1\r\nHost: sim\r\n\r\n".encode())
         seen = b""
         while chunk := client.recv(65_536):

@@ -87,7 +87,7 @@ def test_a_migration_and_loads_pass_each_other(
                 migrate_until_done(warehouse_dsn, one_more_migration)
         finally:
             migrated.set()
-        assert sum(loader.result(60) for loader in loaders) >= 2 * ROUNDS
+        assert sum(loader.result(600) for loader in loaders) >= 2 * ROUNDS
     for symbol in symbols:
         stored = read_candles(connection, M1, ids[symbol], SPAN)
         pd.testing.assert_frame_equal(stored, walk(300, seed=ROUNDS))

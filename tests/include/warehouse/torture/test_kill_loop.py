@@ -100,7 +100,9 @@ def strike(victim: str, crashing: CrashServer, workers: Workers) -> bool:
     if victim == "loader":
         return bool(workers.kill())
     if victim == "session":
-        struck = crashing.kill_backend("worker")
+        # They may be only about to dial.
+        while not (struck := crashing.kill_backend("worker")) and workers.at_work():
+            time.sleep(0.005)
         workers.wait()
         return struck
     crashing.kill()

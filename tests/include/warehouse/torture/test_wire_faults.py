@@ -139,11 +139,11 @@ def test_an_orphan_that_wakes_at_any_step_stores_nothing_beside_its_successor(
             proxy.resume.set()
             if ahead:
                 with pytest.raises(StaleFenceError, match=f"token {orphan} is stale"):
-                    asleep.result(60)
+                    asleep.result(600)
                 refused += 1
             else:
-                assert sum(counts(asleep.result(60))) == len(FRAME)
-            assert sum(counts(newer.result(60))) == len(FRAME)
+                assert sum(counts(asleep.result(600))) == len(FRAME)
+            assert sum(counts(newer.result(600))) == len(FRAME)
         check_ledger(connection)
         assert query(connection, "SELECT sum(rows_inserted) FROM ledger.load") == [(59,)]
     assert refused
@@ -177,7 +177,8 @@ def test_a_network_that_falls_silent_among_the_rows_is_ended_by_the_tcp_timeout(
     with pytest.raises(RetryableError, match=f"load of landing {landing.landing_id}"):
         attempt(proxy.dsn, landing, token, walk(40_000))
     assert proxy.struck.is_set()
-    assert STALL_S / 2 < time.monotonic() - started < 10 * STALL_S
+    # Without it the kernel would try for a quarter of an hour.
+    assert STALL_S / 2 < time.monotonic() - started < 60 * STALL_S
     proxy.clear()
     wait_until_gone(connection, "torn")
     check_ledger(connection)

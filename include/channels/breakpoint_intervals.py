@@ -85,10 +85,11 @@ def _residuals_of_beginnings(values: Array, times: Array) -> Array:
     Recursive least squares, as sums of squares: what a new value adds is its miss of the line so
     far, times its share.
     """
-    rests = np.zeros(len(values) + 1)
-    mean_time, mean_value, spread, slope = float(times[0]), float(values[0]), 0.0, 0.0
-    for count in range(1, len(values)):
-        ahead, above = float(times[count]) - mean_time, float(values[count]) - mean_value
+    # Plain numbers: to take them out of an array one by one costs more than what is done with them.
+    xs, ys, rests = times.tolist(), values.tolist(), [0.0] * (len(values) + 1)
+    mean_time, mean_value, spread, slope = xs[0], ys[0], 0.0, 0.0
+    for count in range(1, len(ys)):
+        ahead, above = xs[count] - mean_time, ys[count] - mean_value
         share = count / (count + 1)
         miss = above - slope * ahead
         wider = spread + ahead * ahead * share
@@ -97,4 +98,4 @@ def _residuals_of_beginnings(values: Array, times: Array) -> Array:
         spread = wider
         mean_time += ahead / (count + 1)
         mean_value += above / (count + 1)
-    return rests
+    return np.array(rests)

@@ -13,6 +13,7 @@ from typing import Final
 
 import pandas as pd
 
+from include.channels.begin_intervals import describe_begins
 from include.channels.channel import ChannelFit, fit_channel
 from include.channels.channel_state import as_parent, parent_segments
 from include.channels.coherence import measure_coherence
@@ -108,7 +109,10 @@ def make_fit(given: FitInput, *, min_candles: int, seed: int = 0) -> MadeFit:
     )
     above = parent_segments(given.states[-1].state) if given.states else None
     coherence = measure_coherence(given.candles, fit, parents[-1]) if parents else {}
-    return MadeFit(fit, describe_segments(given.candles, fit, parent=above), coherence)
+    features = describe_segments(given.candles, fit, parent=above).assign(
+        **describe_begins(given.candles, fit, min_candles=min_candles)
+    )
+    return MadeFit(fit, features, coherence)
 
 
 def hash_input(candles: pd.DataFrame, states: Sequence[StoredState]) -> str:

@@ -19,7 +19,7 @@ from include.warehouse.model_values import (
     StoredSegment,
 )
 
-CODE_VERSION = "channels-2"
+CODE_VERSION = "channels-3"
 """Raised whenever the same candles would give another fit."""
 NOT_JUDGED = "historic segment: only the newest one is judged out of sample"
 

@@ -115,5 +115,7 @@ SEGMENT_FEATURES = (
     "r1_50",
     "r1_75",
     "r1_95",
+    "begin_first_hours",
+    "begin_last_hours",
 )
 """Columns of ``model.segment`` that may be unknown."""

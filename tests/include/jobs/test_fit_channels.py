@@ -69,7 +69,7 @@ def test_every_timeframe_is_fitted_top_down_and_names_what_it_was_made_of(
 ) -> None:
     assert fit_all(filled) == {"4h": 2, "30m": 2, "5m": 2, "1m": 2}
     assert fit_all(filled) == {"4h": 0, "30m": 0, "5m": 0, "1m": 0}
-    fits = fits_of(filled)
+    fits, begins = fits_of(filled), []
     for child, parent in ((M30, H4), (M5, M30), (M1, M5)):
         for instrument_id in (1, 2):
             stored = latest_fit(filled, instrument_id, child)
@@ -83,6 +83,14 @@ def test_every_timeframe_is_fitted_top_down_and_names_what_it_was_made_of(
             assert newest.channel is not None
             assert {"parent_slope_agrees", "parent_position"} <= set(newest.channel.scores)
             assert {"volume_per_hour", "parent_share", "r1_50"} <= set(newest.features)
+            oldest, *others = stored.segments
+            assert not {"begin_first_hours", "begin_last_hours"} & set(oldest.features)
+            begins += [
+                (one.features["begin_first_hours"], one.features["begin_last_hours"])
+                for one in others
+            ]
+    assert begins
+    assert all(first <= 0 <= last for first, last in begins)
     coarsest = latest_fit(filled, 1, H4)
     assert coarsest is not None
     assert coarsest.provenance is not None

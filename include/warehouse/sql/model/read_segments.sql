@@ -35,7 +35,9 @@ SELECT
     segment.r1_25,
     segment.r1_50,
     segment.r1_75,
-    segment.r1_95
+    segment.r1_95,
+    segment.begin_first_hours,
+    segment.begin_last_hours
 FROM model.segment AS segment
 LEFT JOIN model.channel AS channel ON segment.segment_id = channel.segment_id
 WHERE segment.fit_run_id = %(fit_run_id)s

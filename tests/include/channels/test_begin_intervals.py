@@ -21,11 +21,11 @@ KINKS = (90, 170)
 @pytest.fixture(scope="module")
 def candles() -> pd.DataFrame:
     """Return candles of 4h: up, down, up; some beside the breaks are absent."""
-    noise = 0.01 * np.random.default_rng(5).normal(size=260)
+    noise = 0.03 * np.random.default_rng(4).normal(size=260)
     trend = np.cumsum(np.repeat([0.004, -0.004, 0.004], [*np.diff((0, *KINKS)), 260 - KINKS[-1]]))
     times = pd.date_range("2026-01-01", periods=260, freq="4h", tz="UTC").as_unit("us")
     frame = pd.DataFrame({"open_time": times, "close": np.exp(9 + trend + noise), "volume": 1.0})
-    return frame.drop(index=range(86, 89)).reset_index(drop=True)
+    return frame.drop(index=range(70, 86)).reset_index(drop=True)
 
 
 @pytest.fixture(scope="module")

@@ -72,6 +72,16 @@ def test_machine_code_is_kept_by_one_process_at_a_time(
         fcntl.flock(next_one, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def test_without_machine_code_there_is_nothing_to_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+
+    @compiled.compiled
+    def double(number: float) -> float:
+        return number * 2
+
+    assert double(1.5) == 3.0
+
+
 def test_a_folder_somebody_chose_is_used(tmp_path: Path) -> None:
     assert compiled.cache_folder(str(tmp_path)).startswith(f"{tmp_path}/kernels-")
 
